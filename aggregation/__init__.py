@@ -1,0 +1,1 @@
+"""Infer labels from workers' answers."""

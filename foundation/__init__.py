@@ -1,0 +1,1 @@
+"""What service and marketplace both stand on."""

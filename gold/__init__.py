@@ -1,0 +1,1 @@
+"""Decide about gold items and about what to believe of workers."""

@@ -1,0 +1,1 @@
+"""A marketplace that speaks the Mechanical Turk Requester API."""

@@ -1,0 +1,1 @@
+"""The service: everything of Assay that touches the world."""

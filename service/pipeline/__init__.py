@@ -1,0 +1,1 @@
+"""The stages that carry a job from items to labels."""

@@ -1,0 +1,1 @@
+"""Crowds, made up or replayed, that work through the worker site."""
