@@ -1,0 +1,122 @@
+"""The spec of a job: what is asked, of whom, how often and for how much."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from foundation.money import parse_usd
+
+Text = Annotated[str, Meta(min_length=1, max_length=2000)]
+Count = Annotated[int, Meta(ge=1, le=100)]
+
+
+class SpecError(ValueError):
+    """A spec that cannot be used; the message names the field and what was expected."""
+
+
+class Show(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One payload field and how a worker sees it."""
+
+    field: Annotated[str, Meta(min_length=1, max_length=100)]
+    show: Literal["text", "image", "link"] = "text"
+    title: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class Choice(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="choice"):
+    """Ask to choose one of the job's ordered label values."""
+
+    question: Text
+    labels: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...], Meta(min_length=2, max_length=100)
+    ]
+    template: Annotated[tuple[Show, ...], Meta(min_length=1, max_length=20)]
+
+
+class Bundle(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one HIT carries: so many items, and so many gold items among them."""
+
+    items: Annotated[int, Meta(ge=1, le=50)] = 1
+    gold: Annotated[int, Meta(ge=0, le=20)] = 0
+
+
+class Redundancy(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many workers' answers an item gets: settled at target_confidence from minimum on, at maximum anyway."""
+
+    minimum: Count = 3
+    maximum: Count = 5
+    target_confidence: Annotated[float, Meta(gt=0, le=1)] = 0.95
+
+
+class Times(Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds that a worker has for a HIT, that a HIT stays open, and after which the market approves by itself."""
+
+    assignment: Annotated[int, Meta(ge=30, le=31_536_000)] = 1800
+    lifetime: Annotated[int, Meta(ge=30, le=31_536_000)] = 604_800
+    auto_approval: Annotated[int, Meta(ge=60, le=2_592_000)] = 259_200
+
+
+class Requirement(Struct, frozen=True, forbid_unknown_fields=True):
+    """A qualification that a worker must have, in the market's own terms."""
+
+    qualification: Annotated[str, Meta(pattern="^[A-Z0-9]+$", max_length=64)]
+    comparator: Literal[
+        "LessThan",
+        "LessThanOrEqualTo",
+        "GreaterThan",
+        "GreaterThanOrEqualTo",
+        "EqualTo",
+        "NotEqualTo",
+        "Exists",
+        "DoesNotExist",
+        "In",
+        "NotIn",
+    ]
+    values: tuple[int, ...] = ()
+    locales: tuple[Annotated[str, Meta(pattern="^[A-Z]{2}(-[A-Z]{2})?$")], ...] = ()
+
+
+class Spec(Struct, frozen=True, forbid_unknown_fields=True):
+    """A job's spec; reward and budget are dollars with at most two decimals, as text."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    task: Choice
+    reward: str
+    budget: str
+    title: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    description: Text | None = None
+    keywords: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
+    guidelines: Annotated[str, Meta(max_length=20_000)] = ""
+    bundle: Bundle = field(default_factory=Bundle)
+    redundancy: Redundancy = field(default_factory=Redundancy)
+    times: Times = field(default_factory=Times)
+    requirements: Annotated[tuple[Requirement, ...], Meta(max_length=10)] = ()
+    market: Annotated[str, Meta(min_length=1, max_length=64)] = "house"
+    allow_ten_or_more: bool = False
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+
+    @property
+    def reward_cents(self) -> int:
+        """The reward of one assignment, in cents."""
+        return parse_usd(self.reward)
+
+    @property
+    def budget_cents(self) -> int:
+        """The most that the job may cost, fees included, in cents."""
+        return parse_usd(self.budget)
+
+
+def read_spec(raw: Any) -> Spec:
+    """Return the spec that stored or decoded JSON stands for.
+
+    Raises
+    ------
+    SpecError
+        Naming the field and what was expected.
+    """
+    try:
+        return msgspec.convert(raw, Spec)
+    except msgspec.ValidationError as error:
+        raise SpecError(str(error)) from None
