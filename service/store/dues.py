@@ -1,0 +1,94 @@
+"""What is due: the state that says which stage has work on which subject."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypeAlias
+
+import asyncpg
+from msgspec import Struct
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+CHANNEL = "assay_due"
+
+_WANT = """
+INSERT INTO due (stage, subject, due_at) VALUES ($1, $2, $3)
+ON CONFLICT (stage, subject) DO UPDATE SET
+    wanted = due.wanted + 1,
+    due_at = CASE WHEN due.finished < due.wanted THEN least(due.due_at, excluded.due_at) ELSE excluded.due_at END
+"""
+_FINISH = "UPDATE due SET finished = greatest(finished, $3) WHERE stage = $1 AND subject = $2"
+_READY = """
+SELECT stage, subject, wanted FROM due WHERE finished < wanted AND due_at <= $1 ORDER BY due_at
+"""
+_NEXT = "SELECT min(due_at) FROM due WHERE finished < wanted AND due_at > $1"
+_CLAIM = "SELECT wanted FROM due WHERE stage = $1 AND subject = $2 AND finished < wanted AND due_at <= $3"
+_POSTPONE = "UPDATE due SET due_at = greatest(due_at, $3) WHERE stage = $1 AND subject = $2 AND finished < wanted"
+_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('assay:' || $1 || ':' || $2::text, 0))"
+_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('assay:' || $1 || ':' || $2::text, 0))"
+
+
+class Due(Struct, frozen=True):
+    """A stage that has work on a subject, and how much had been wanted when it was read."""
+
+    stage: str
+    subject: int
+    wanted: int
+
+
+async def want(conn: Connection, stage: str, subject: int, at: datetime) -> None:
+    """Ask for a stage to run on a subject, not before `at`, once the caller's transaction commits."""
+    await conn.execute(_WANT, stage, subject, at)
+    await conn.execute(f"NOTIFY {CHANNEL}")
+
+
+async def finish(conn: Connection, due: Due, *, now: datetime, then: Mapping[str, datetime] | None = None) -> None:
+    """Finish what was wanted when `due` was read, and ask for other stages of the same subject.
+
+    Rows are taken in the order of their stages' names, so that two stages never wait for each other.
+    """
+    after = dict(then or {})
+    for stage in sorted({due.stage, *after}):
+        if stage == due.stage:
+            await conn.execute(_FINISH, stage, due.subject, due.wanted)
+        if stage in after:
+            await conn.execute(_WANT, stage, due.subject, max(now, after[stage]))
+    if after:
+        await conn.execute(f"NOTIFY {CHANNEL}")
+
+
+async def ready(conn: Connection, now: datetime) -> list[Due]:
+    """Return what is due now, the longest due first."""
+    return [Due(*row) for row in await conn.fetch(_READY, now)]
+
+
+async def next_at(conn: Connection, now: datetime) -> datetime | None:
+    """Return when the next thing falls due after `now`."""
+    at: datetime | None = await conn.fetchval(_NEXT, now)
+    return at
+
+
+async def claim(conn: Connection, stage: str, subject: int, now: datetime) -> Due | None:
+    """Take the session's lock on a stage of a subject and return what is due, or None.
+
+    The lock goes with the connection: a process that dies holds nothing.
+    """
+    if not await conn.fetchval(_LOCK, stage, subject):
+        return None
+    wanted = await conn.fetchval(_CLAIM, stage, subject, now)
+    if wanted is None:
+        await release(conn, stage, subject)
+        return None
+    return Due(stage, subject, wanted)
+
+
+async def release(conn: Connection, stage: str, subject: int) -> None:
+    """Give the session's lock back."""
+    await conn.execute(_UNLOCK, stage, subject)
+
+
+async def postpone(conn: Connection, due: Due, until: datetime) -> None:
+    """Try a stage that failed again later."""
+    await conn.execute(_POSTPONE, due.stage, due.subject, until)
