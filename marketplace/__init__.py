@@ -1,1 +1,1 @@
-"""A marketplace that speaks the Mechanical Turk Requester API."""
+"""A marketplace of one's own: the Mechanical Turk Requester API on the wire, and a site for its workers."""

@@ -50,7 +50,6 @@
 -- A *worker* is a person at the worker site. An *invitation* lets a person set a password once; a *session* is a
 -- signed-in browser. Both are kept as hashes of what the browser holds.
 
--- name: migrate-0001-up
 CREATE SCHEMA IF NOT EXISTS marketplace;
 
 CREATE TABLE marketplace.requester (
