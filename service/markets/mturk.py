@@ -1,0 +1,310 @@
+"""The Mechanical Turk Requester API as a market, by boto3: the only module that knows it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from foundation.clock import Clock
+from foundation.money import format_usd
+from service.markets.answer_xml import read_answer_xml
+from service.markets.market import (
+    HandedIn,
+    HitProperties,
+    HitRequest,
+    ListedHit,
+    MarketError,
+    NotYet,
+    OutOfFunds,
+    Refused,
+    Throttled,
+    Unavailable,
+)
+
+ENDPOINTS = {
+    "production": "https://mturk-requester.us-east-1.amazonaws.com",
+    "sandbox": "https://mturk-requester-sandbox.us-east-1.amazonaws.com",
+}
+_PAGE = 100
+_TOKEN_LIVES = timedelta(hours=23)
+_STATES = {"Submitted": "submitted", "Approved": "approved", "Rejected": "rejected"}
+_THROTTLES = frozenset(
+    {"throttling", "throttlingexception", "throttled", "requestlimitexceeded", "toomanyrequestsexception"}
+)
+_HIT_ID = re.compile(r"\b[A-Z0-9]{20,64}\b")
+
+
+class MTurkMarket:
+    """One Requester account at one endpoint.
+
+    boto3 blocks, so calls run on threads of their own, as many as there are connections. Its hidden retries are off:
+    the outbox asks again, and knows why.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        endpoint: str,
+        access_key: str,
+        secret_key: str,
+        region: str,
+        fees: str,
+        connections: int,
+        clock: Clock,
+    ) -> None:
+        self.name = name
+        self.fees = fees
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(connections, thread_name_prefix=f"market-{name}")
+        self._client: Any = boto3.client(
+            "mturk",
+            endpoint_url=ENDPOINTS.get(endpoint, endpoint),
+            region_name=region,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            config=Config(
+                max_pool_connections=connections,
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                connect_timeout=10,
+                read_timeout=60,
+            ),
+        )
+
+    async def hit_type(self, properties: HitProperties) -> str:
+        """Return the id of the HIT type with these properties; the market makes it where there is none."""
+        answer = await self._call("create_hit_type", **_hit_type_fields(properties))
+        return str(answer["HITTypeId"])
+
+    async def create_hit(self, request: HitRequest, *, in_doubt_since: datetime | None) -> ListedHit:
+        """Create a HIT, or return the one that the token, or once that is too old the annotation, made before."""
+        if in_doubt_since is not None and self._clock.now() - in_doubt_since > _TOKEN_LIVES:
+            earlier = await self._find(request.annotation)
+            if earlier is not None:
+                return earlier
+        try:
+            answer = await self._call(
+                "create_hit_with_hit_type",
+                HITTypeId=request.hit_type_id,
+                MaxAssignments=request.max_assignments,
+                LifetimeInSeconds=request.lifetime_seconds,
+                Question=request.question,
+                RequesterAnnotation=request.annotation,
+                UniqueRequestToken=request.token,
+            )
+        except Refused as error:
+            if error.code != "hitalreadyexists":
+                raise
+            return await self._made_before(request.annotation, str(error))
+        return _listed(answer["HIT"])
+
+    async def extend_hit(self, market_hit_id: str, *, to: int, token: str) -> None:
+        """Raise MaxAssignments to `to`: read first, as a second request would add to the first."""
+        hit = await self._hit(market_hit_id)
+        if hit.max_assignments >= to:
+            return
+        try:
+            await self._call(
+                "create_additional_assignments_for_hit",
+                HITId=market_hit_id,
+                NumberOfAdditionalAssignments=to - hit.max_assignments,
+                UniqueRequestToken=token,
+            )
+        except Refused:
+            if (await self._hit(market_hit_id)).max_assignments < to:
+                raise
+
+    async def expire_hit(self, market_hit_id: str) -> None:
+        """Expire a HIT now; a second time may be refused, and is no failure."""
+        try:
+            await self._expire_at(market_hit_id, datetime(2015, 1, 1, tzinfo=UTC))
+        except Refused:
+            if (await self._hit(market_hit_id)).expires_at > self._clock.now():
+                raise
+
+    async def renew_hit(self, market_hit_id: str, until: datetime) -> None:
+        """Offer a HIT again until then."""
+        await self._expire_at(market_hit_id, until)
+
+    async def delete_hit(self, market_hit_id: str) -> None:
+        """Delete a HIT; one that is gone or disposed of already is no failure."""
+        try:
+            await self._call("delete_hit", HITId=market_hit_id)
+        except Refused as refusal:
+            if refusal.code == "hitdoesnotexist":
+                return
+            try:
+                answer = await self._call("get_hit", HITId=market_hit_id)
+            except Refused as error:
+                if error.code == "hitdoesnotexist":
+                    return
+                raise
+            if answer["HIT"]["HITStatus"] != "Disposed":
+                raise NotYet(str(refusal)) from None
+
+    async def list_hits(self) -> AsyncIterator[Sequence[ListedHit]]:
+        """Page through all HITs of the account, to the end: an empty page is not the end, no next token is."""
+        page: dict[str, Any] = {"MaxResults": _PAGE}
+        while True:
+            answer = await self._call("list_hits", **page)
+            yield [_listed(hit) for hit in answer.get("HITs", ())]
+            if not answer.get("NextToken"):
+                return
+            page["NextToken"] = answer["NextToken"]
+
+    async def handed_in(self, market_hit_id: str) -> Sequence[HandedIn]:
+        """Return all assignments of a HIT that have been handed in, one each however often listed."""
+        page: dict[str, Any] = {"HITId": market_hit_id, "MaxResults": _PAGE}
+        found: dict[tuple[str, str], HandedIn] = {}
+        while True:
+            answer = await self._call("list_assignments_for_hit", **page)
+            for row in answer.get("Assignments", ()):
+                if row.get("AssignmentStatus") in _STATES:
+                    found[row["AssignmentId"], row["WorkerId"]] = _handed_in(row)
+            if not answer.get("NextToken"):
+                return list(found.values())
+            page["NextToken"] = answer["NextToken"]
+
+    async def approve(self, market_assignment_id: str) -> None:
+        """Approve an assignment. Just after a submit the market may say that its state is wrong: that is NotYet."""
+        try:
+            await self._call("approve_assignment", AssignmentId=market_assignment_id)
+        except Refused as refusal:
+            if isinstance(refusal, OutOfFunds):
+                raise
+            answer = await self._call("get_assignment", AssignmentId=market_assignment_id)
+            state = answer["Assignment"]["AssignmentStatus"]
+            if state == "Submitted":
+                raise NotYet(str(refusal)) from None
+            if state != "Approved":
+                raise
+
+    def read_answers(self, raw: str) -> Mapping[str, str]:
+        """Return the fields of QuestionFormAnswers XML."""
+        return read_answer_xml(raw)
+
+    async def close(self) -> None:
+        """Let running calls end, and let go of threads and connections."""
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        self._client.close()
+
+    async def _expire_at(self, market_hit_id: str, at: datetime) -> None:
+        await self._call("update_expiration_for_hit", HITId=market_hit_id, ExpireAt=at)
+
+    async def _hit(self, market_hit_id: str) -> ListedHit:
+        return _listed((await self._call("get_hit", HITId=market_hit_id))["HIT"])
+
+    async def _made_before(self, annotation: str, message: str) -> ListedHit:
+        """Return the HIT of an earlier request: its id is somewhere in the message, its annotation proves it."""
+        for market_hit_id in _HIT_ID.findall(message):
+            try:
+                answer = await self._call("get_hit", HITId=market_hit_id)
+            except Refused:
+                continue
+            hit = _listed(answer["HIT"])
+            if hit.annotation == annotation:
+                return hit
+        earlier = await self._find(annotation)
+        if earlier is None:
+            raise Unavailable(
+                f"the market says that a HIT exists already, and lists none with the annotation {annotation}"
+            )
+        return earlier
+
+    async def _find(self, annotation: str) -> ListedHit | None:
+        async for page in self.list_hits():
+            for hit in page:
+                if hit.annotation == annotation:
+                    return hit
+        return None
+
+    async def _call(self, operation: str, **fields: Any) -> Any:
+        def call() -> Any:
+            return getattr(self._client, operation)(**fields)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except ParamValidationError as error:
+            raise Refused(" ".join(str(error).split())) from None
+        except BotoCoreError as error:
+            raise Unavailable(f"{operation}: {error}") from None
+        except ClientError as error:
+            raise _translated(operation, error) from None
+
+
+def _translated(operation: str, error: ClientError) -> MarketError:
+    answer: Any = error.response
+    code = str(answer.get("Error", {}).get("Code", "")).lower()
+    turk = str(answer.get("TurkErrorCode", "")).lower().removeprefix("aws.mechanicalturk.").removeprefix("aws.")
+    message = str(answer.get("Message") or answer.get("Error", {}).get("Message") or error)
+    text = f"{operation}: {message}"
+    if code in _THROTTLES or turk in _THROTTLES:
+        return Throttled(text)
+    if code == "servicefault" or answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500:
+        return Unavailable(text)
+    if turk == "insufficientfunds":
+        return OutOfFunds(text, turk)
+    return Refused(text, turk or code)
+
+
+def _hit_type_fields(properties: HitProperties) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "Title": properties.title,
+        "Description": properties.description,
+        "Reward": format_usd(properties.reward_cents),
+        "AssignmentDurationInSeconds": properties.assignment_seconds,
+        "AutoApprovalDelayInSeconds": properties.auto_approval_seconds,
+    }
+    if properties.keywords:
+        fields["Keywords"] = properties.keywords
+    if properties.requirements:
+        fields["QualificationRequirements"] = [
+            {
+                "QualificationTypeId": requirement.qualification,
+                "Comparator": requirement.comparator,
+                **({"IntegerValues": list(requirement.values)} if requirement.values else {}),
+                **({"LocaleValues": [_locale(text) for text in requirement.locales]} if requirement.locales else {}),
+            }
+            for requirement in properties.requirements
+        ]
+    return fields
+
+
+def _locale(text: str) -> dict[str, str]:
+    country, _, subdivision = text.partition("-")
+    return {"Country": country, **({"Subdivision": subdivision} if subdivision else {})}
+
+
+def _listed(hit: Mapping[str, Any]) -> ListedHit:
+    return ListedHit(
+        market_hit_id=hit["HITId"],
+        annotation=hit.get("RequesterAnnotation", ""),
+        max_assignments=hit["MaxAssignments"],
+        available=hit.get("NumberOfAssignmentsAvailable", 0),
+        pending=hit.get("NumberOfAssignmentsPending", 0),
+        expires_at=hit["Expiration"].astimezone(UTC),
+    )
+
+
+def _handed_in(row: Mapping[str, Any]) -> HandedIn:
+    return HandedIn(
+        market_assignment_id=row["AssignmentId"],
+        market_worker_id=row["WorkerId"],
+        accepted_at=_utc(row.get("AcceptTime")),
+        submitted_at=row["SubmitTime"].astimezone(UTC),
+        approve_by=_utc(row.get("AutoApprovalTime")),
+        state=_STATES[row["AssignmentStatus"]],  # type: ignore[arg-type]
+        raw=row.get("Answer") or "",
+    )
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at.astimezone(UTC) if at is not None else None

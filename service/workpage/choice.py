@@ -1,0 +1,125 @@
+"""The page on which a worker chooses a label value for each item of a bundle.
+
+It holds positional slots and the template's fields, and nothing that differs between a gold item and another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from markupsafe import Markup, escape
+
+from service.spec import Choice, Show, Spec
+from service.workpage.guidelines import guidelines_html
+
+LARGEST_QUESTION = 65_535
+_RADIOS = 20
+_DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]+", re.IGNORECASE)
+# XML 1.0 has no way to write these; a worker would see nothing in their place either.
+_UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:46rem;padding:1rem;color:#1b1b1f;background:#fff}
+fieldset{border:1px solid #c9c9d1;border-radius:.5rem;margin:0 0 1rem;padding:.75rem 1rem}
+legend{font-weight:600;padding:0 .35rem}
+.shown{margin:.25rem 0 .75rem;overflow-wrap:anywhere;white-space:pre-wrap}
+.shown img{display:block;max-width:100%;min-width:8rem;max-height:24rem;image-rendering:auto}
+.shown b{display:block;font-size:.8rem;color:#55555f}
+.labels{display:flex;flex-wrap:wrap;gap:.35rem 1rem}
+.labels label{padding:.25rem .4rem;border-radius:.3rem;cursor:pointer}
+.labels label:focus-within{outline:2px solid #2457c5}
+button{font:inherit;font-weight:600;padding:.55rem 1.4rem;border:0;border-radius:.4rem;background:#2457c5;color:#fff}
+button:disabled{background:#6f6f7a}
+@media (prefers-color-scheme:dark){body{color:#ececf1;background:#17171b}
+fieldset{border-color:#4a4a55}.shown b{color:#b0b0bb}}
+"""
+
+# MTurk and its like tell the page who is asking by the query string; in a preview nothing can be handed in.
+_SCRIPT = """
+(function(){var p=new URLSearchParams(location.search),a=p.get("assignmentId"),f=document.getElementById("work"),
+b=document.getElementById("send");if(a&&a!=="ASSIGNMENT_ID_NOT_AVAILABLE"){f.elements.assignmentId.value=a;
+f.action=(p.get("turkSubmitTo")||"").replace(/\\/+$/,"")+"/mturk/externalSubmit";}
+else{b.disabled=true;b.textContent="Accept the HIT to answer";}
+f.addEventListener("submit",function(){b.disabled=true;});})();
+"""
+
+
+def question_xml(spec: Spec, payloads: Sequence[Mapping[str, Any]]) -> str:
+    """Return the HTMLQuestion that asks about these payloads, in this order, as q1 to qn."""
+    return (
+        '<HTMLQuestion xmlns="http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/2011-11-11/HTMLQuestion.xsd">'
+        f"<HTMLContent><![CDATA[{page_html(spec, payloads)}]]></HTMLContent><FrameHeight>0</FrameHeight></HTMLQuestion>"
+    )
+
+
+def page_html(spec: Spec, payloads: Sequence[Mapping[str, Any]]) -> str:
+    """Return the page itself, self-contained."""
+    guidelines = guidelines_html(spec.guidelines) if spec.guidelines.strip() else ""
+    body = Markup("").join(_slot(spec.task, number, payload) for number, payload in enumerate(payloads, start=1))
+    page = Markup(
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>'
+        "<style>{style}</style></head><body>{guidelines}"
+        '<form method="post" id="work"><input type="hidden" name="assignmentId">{body}'
+        '<button type="submit" id="send">Submit</button></form><script>{script}</script></body></html>'
+    ).format(
+        title=spec.title or spec.name,
+        style=Markup(_STYLE.replace("\n", "")),  # noqa: S704 - ours
+        guidelines=Markup("<details open><summary>Guidelines</summary>{}</details>").format(guidelines)
+        if guidelines
+        else "",
+        body=body,
+        script=Markup(_SCRIPT.replace("\n", "")),  # noqa: S704 - ours
+    )
+    # ]]> would end the CDATA section early; escaped text cannot hold it, and this keeps it so.
+    return _UNWRITABLE.sub("\ufffd", str(page)).replace("]]>", "]]&gt;")
+
+
+def _slot(task: Choice, number: int, payload: Mapping[str, Any]) -> Markup:
+    return Markup('<fieldset><legend>{question}</legend>{shown}<div class="labels">{labels}</div></fieldset>').format(
+        question=task.question,
+        shown=Markup("").join(_shown(show, payload.get(show.field)) for show in task.template),
+        labels=_labels(task.labels, f"q{number}"),
+    )
+
+
+def _shown(show: Show, value: Any) -> Markup:
+    if value is None or value == "":
+        return Markup("")
+    text = value if isinstance(value, str) else str(value)
+    title = Markup("<b>{}</b>").format(show.title) if show.title else Markup("")
+    if show.show == "image" and _may_show(text):
+        content = Markup('<img src="{}" alt="{}">').format(text, show.title or "the item to label")
+    elif show.show == "link" and _is_web(text):
+        content = Markup('<a href="{0}" target="_blank" rel="noopener noreferrer">{0}</a>').format(text)
+    else:
+        content = escape(text)
+    return Markup('<div class="shown">{}{}</div>').format(title, content)
+
+
+def _labels(labels: Sequence[str], name: str) -> Markup:
+    if len(labels) > _RADIOS:
+        options = Markup("").join(
+            Markup('<option value="{}">{}</option>').format(index, label) for index, label in enumerate(labels)
+        )
+        return Markup(
+            '<select name="{}" required aria-label="Answer"><option value="">Choose…</option>{}</select>'
+        ).format(name, options)
+    return Markup("").join(
+        Markup('<label><input type="radio" name="{}" value="{}" required> {}</label>').format(name, index, label)
+        for index, label in enumerate(labels)
+    )
+
+
+def _is_web(text: str) -> bool:
+    try:
+        return urlsplit(text).scheme in {"http", "https"}
+    except ValueError:
+        return False
+
+
+def _may_show(text: str) -> bool:
+    return _is_web(text) or _DATA_IMAGE.fullmatch(text) is not None
