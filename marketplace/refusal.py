@@ -21,7 +21,7 @@ REQUEST_ALREADY_MADE: Final = "AWS.MechanicalTurk.RequestAlreadyExists"
 XML_PARSE_ERROR: Final = "AWS.MechanicalTurk.XMLParseError"
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is an answer, not a fault
+class Refused(Exception):
     """The marketplace will not do as asked.
 
     Parameters

@@ -152,9 +152,7 @@ async def submit(
     return Assignment(**row)
 
 
-async def give_back(
-    conn: asyncpg.Connection, *, worker_id: str, assignment_id: str, now: datetime
-) -> Assignment:
+async def give_back(conn: asyncpg.Connection, *, worker_id: str, assignment_id: str, now: datetime) -> Assignment:
     """Return an accepted assignment; the worker may accept the HIT again, and so may others.
 
     Raises
@@ -188,20 +186,14 @@ def _unknown(assignment_id: str) -> Refused:
 
 
 def _already_accepted() -> Refused:
-    return Refused(
-        ASSIGNMENT_ALREADY_EXISTS, "You have already accepted this HIT; each worker may do a HIT once."
-    )
+    return Refused(ASSIGNMENT_ALREADY_EXISTS, "You have already accepted this HIT; each worker may do a HIT once.")
 
 
-async def _why_not_accepted(
-    conn: asyncpg.Connection, *, worker_id: str, hit_id: str, now: datetime
-) -> Refused:
+async def _why_not_accepted(conn: asyncpg.Connection, *, worker_id: str, hit_id: str, now: datetime) -> Refused:
     state = await conn.fetchval("SELECT state FROM worker WHERE worker_id = $1", worker_id)
     if state != "active":
         return Refused(PERMISSION_DENIED, f"Worker {worker_id} may not accept work here.")
-    hit = await conn.fetchrow(
-        "SELECT open, lapsed, expires_at, disposed_at FROM hit WHERE hit_id = $1", hit_id
-    )
+    hit = await conn.fetchrow("SELECT open, lapsed, expires_at, disposed_at FROM hit WHERE hit_id = $1", hit_id)
     if hit is None or hit["disposed_at"] is not None:
         return Refused(HIT_DOES_NOT_EXIST, f"HIT {hit_id} does not exist.")
     if await conn.fetchval(
@@ -221,13 +213,7 @@ async def _why_not_submitted(conn: asyncpg.Connection, assignment_id: str) -> Re
     if held is None:
         return _unknown(assignment_id)
     if held.state in ("accepted", "abandoned"):
-        return Refused(
-            INVALID_ASSIGNMENT_STATE, "The time for this assignment is over; it can no longer be submitted."
-        )
+        return Refused(INVALID_ASSIGNMENT_STATE, "The time for this assignment is over; it can no longer be submitted.")
     if held.state == "returned":
-        return Refused(
-            INVALID_ASSIGNMENT_STATE, "This assignment was returned; accept the HIT again to work on it."
-        )
-    return Refused(
-        INVALID_ASSIGNMENT_STATE, "This assignment was submitted before; an assignment is submitted once."
-    )
+        return Refused(INVALID_ASSIGNMENT_STATE, "This assignment was returned; accept the HIT again to work on it.")
+    return Refused(INVALID_ASSIGNMENT_STATE, "This assignment was submitted before; an assignment is submitted once.")

@@ -23,9 +23,7 @@ class Session:
     csrf: str
 
 
-async def open_session(
-    conn: asyncpg.Connection, *, worker_id: str, life: timedelta, now: datetime
-) -> tuple[str, str]:
+async def open_session(conn: asyncpg.Connection, *, worker_id: str, life: timedelta, now: datetime) -> tuple[str, str]:
     """Sign a worker in; returns the tokens for the cookie and for the forms."""
     token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
     await conn.execute(
