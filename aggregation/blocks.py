@@ -1,0 +1,66 @@
+"""Cut a table into blocks of items and map a function over them on as many threads as there are cores.
+
+How the blocks are cut depends on the table alone and their counts are merged in order, so a result does not
+depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from aggregation.table import LabelTable
+
+T = TypeVar("T")
+
+MOST_BLOCKS = 32
+LEAST_ANSWERS = 20_000  # of a block: with fewer, handing it to a thread costs more than it saves
+
+
+class Blocks:
+    """Blocks of about equally many answers, and the threads that work on them."""
+
+    def __init__(self, table: LabelTable, cells: int, *, threads: int | None = None) -> None:
+        """
+        Cut ``table`` into blocks; each keeps ``cells`` counts, so more are not always better.
+
+        Parameters
+        ----------
+        threads : int, optional
+            By default as many as there are cores that this process may use.
+
+        """
+        per_block = max(LEAST_ANSWERS, 4 * cells)
+        n_blocks = max(1, min(MOST_BLOCKS, table.n_answers // per_block))
+        targets = np.linspace(0, table.n_answers, n_blocks + 1)[1:-1]
+        cuts = np.searchsorted(table.offsets, targets)
+        self.bounds = [int(cut) for cut in (0, *cuts, table.n_items)]
+        wanted = threads or len(os.sched_getaffinity(0))
+        workers = min(wanted, n_blocks)
+        self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def map(self, function: Callable[[int, int, int], T]) -> list[T]:
+        """Call ``function(block, first item, last item)`` for every block; results keep the blocks' order."""
+        jobs = (range(len(self)), self.bounds[:-1], self.bounds[1:])
+        if self._pool is None:
+            return list(map(function, *jobs))
+        return list(self._pool.map(function, *jobs))

@@ -1,0 +1,170 @@
+"""The compiled inner loops: fused expectation and counting over a block of items, and maximisation.
+
+They release the interpreter's lock and hold no state, so blocks run on ordinary threads. numba's own
+threading layers are not used: the one that is always there aborts the process when two threads enter it, and
+none survives a fork.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numba
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from aggregation.arrays import Bools, Floats, Ints
+
+    Array = npt.NDArray[Any]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+# The least count that an estimate is made from, so that its logarithm is finite. crowd-kit has the same.
+FLOOR = 1e-10
+
+
+def compiled(function: F) -> F:
+    """Compile a function for threads, and keep the machine code where a folder for it can be found."""
+    try:
+        return cast("F", numba.njit(cache=True, nogil=True)(function))
+    except RuntimeError:  # neither the package nor the user's cache folder can be written to
+        return cast("F", numba.njit(nogil=True)(function))
+
+
+@compiled
+def tally(
+    first: int,
+    last: int,
+    offsets: Ints,
+    worker: Array,
+    label: Array,
+    clamp: Array,
+    posterior: Floats,
+    counts: Floats,
+    class_counts: Floats,
+    gold_only: bool,
+) -> None:
+    """Count the answers of a block of items by worker, answered label and (expected) true label."""
+    n_labels = class_counts.size
+    counts[...] = 0.0
+    class_counts[...] = 0.0
+    for i in range(first, last):
+        if gold_only and clamp[i] < 0:
+            continue
+        if clamp[i] < 0 and offsets[i] < offsets[i + 1]:
+            for k in range(n_labels):
+                class_counts[k] += posterior[i, k]
+        for a in range(offsets[i], offsets[i + 1]):
+            cell = counts[worker[a], label[a]]
+            for k in range(n_labels):
+                cell[k] += posterior[i, k]
+
+
+@compiled
+def spread(accepted: Bools, row: Floats) -> None:
+    """Set log probabilities that share one evenly over the accepted labels."""
+    log_share = -math.log(accepted.sum())
+    for k in range(row.size):
+        row[k] = log_share if accepted[k] else -math.inf
+
+
+@compiled
+def normalise(row: Floats) -> float:
+    """Turn log weights into probabilities, in place, and return the logarithm of their sum."""
+    top = float(row[0])
+    for k in range(1, row.size):
+        top = max(top, row[k])
+    total = 0.0
+    for k in range(row.size):
+        row[k] = math.exp(row[k] - top)
+        total += row[k]
+    for k in range(row.size):
+        row[k] /= total
+    return top + math.log(total)
+
+
+@compiled
+def expect(
+    first: int,
+    last: int,
+    offsets: Ints,
+    worker: Array,
+    label: Array,
+    clamp: Array,
+    accepted: Bools,
+    log_prevalence: Floats,
+    log_confusion: Floats,
+    posterior: Floats,
+    counts: Floats,
+    class_counts: Floats,
+) -> tuple[float, float]:
+    """Infer a block of items and count its answers in one pass.
+
+    ``log_confusion`` and ``counts`` are (worker, answered label, true label): the inner loop walks memory in
+    order. Returns the block's log likelihood and the largest change of a probability.
+    """
+    n_labels = log_prevalence.size
+    counts[...] = 0.0
+    class_counts[...] = 0.0
+    row = np.empty(n_labels)
+    log_likelihood = 0.0
+    change = 0.0
+    for i in range(first, last):
+        begin, end = offsets[i], offsets[i + 1]
+        gold = clamp[i]
+        if gold < 0:
+            row[:] = log_prevalence
+        else:
+            spread(accepted[gold], row)
+        for a in range(begin, end):
+            cell = log_confusion[worker[a], label[a]]
+            for k in range(n_labels):
+                row[k] += cell[k]
+        evidence = normalise(row)
+        if begin < end:
+            log_likelihood += evidence
+        for k in range(n_labels):
+            change = max(change, abs(row[k] - posterior[i, k]))
+            posterior[i, k] = row[k]
+        if gold < 0 and begin < end:
+            class_counts += row
+        for a in range(begin, end):
+            cell = counts[worker[a], label[a]]
+            for k in range(n_labels):
+                cell[k] += row[k]
+    return log_likelihood, change
+
+
+@compiled
+def maximise(counts: Floats, prior: Floats, log_confusion: Floats) -> float:
+    """Merge the counts of all blocks, (block, worker, answered, true), and set each worker's log confusion.
+
+    ``prior`` is (1 or n_workers, answered, true). Returns the log density of the prior, up to a constant.
+    """
+    n_blocks, n_workers, n_labels, _ = counts.shape
+    total = np.empty(n_labels)
+    log_prior = 0.0
+    for w in range(n_workers):
+        own = prior[w if prior.shape[0] > 1 else 0]
+        out = log_confusion[w]
+        total[:] = 0.0
+        for a in range(n_labels):
+            for k in range(n_labels):
+                n = own[a, k]
+                for b in range(n_blocks):
+                    n += counts[b, w, a, k]
+                n = max(n, FLOOR)
+                out[a, k] = n
+                total[k] += n
+        for k in range(n_labels):
+            total[k] = math.log(total[k])
+        for a in range(n_labels):
+            for k in range(n_labels):
+                out[a, k] = math.log(out[a, k]) - total[k]
+                log_prior += own[a, k] * out[a, k]
+    return log_prior

@@ -1,0 +1,163 @@
+"""Hold the answers of a crowd in the form that inference reads: sorted by item, then by worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from aggregation.arrays import Floats, Ints
+
+MAX_LABELS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class LabelTable:
+    """
+    The answers that count, grouped by item (compressed sparse rows).
+
+    Attributes
+    ----------
+    offsets : (n_items + 1,) int64
+        The answers of item ``i`` stand at ``offsets[i]:offsets[i + 1]``.
+    worker : (n_answers,) int32
+    label : (n_answers,) int16
+    n_items, n_workers, n_labels : int
+    n_dropped : int
+        Answers left out because the same worker answered the same item again later.
+
+    """
+
+    offsets: Ints
+    worker: npt.NDArray[np.int32]
+    label: npt.NDArray[np.int16]
+    n_items: int
+    n_workers: int
+    n_labels: int
+    n_dropped: int = 0
+
+    @classmethod
+    def from_arrays(
+        cls,
+        item: npt.ArrayLike,
+        worker: npt.ArrayLike,
+        label: npt.ArrayLike,
+        n_labels: int,
+        *,
+        n_items: int | None = None,
+        n_workers: int | None = None,
+    ) -> LabelTable:
+        """
+        Build a table from three integer arrays of one length, in the order in which the answers were given.
+
+        Where a worker answered an item more than once, the last answer counts.
+
+        Parameters
+        ----------
+        item, worker, label : (n_answers,) int
+            Dense numbers counted from 0; gaps are allowed.
+        n_labels : int
+            How many label values there are, from 2 to 1000.
+        n_items, n_workers : int, optional
+            By default one more than the largest number that occurs.
+
+        Raises
+        ------
+        TypeError
+            An array does not hold integers.
+        ValueError
+            The arrays differ in length, or a number is out of its range.
+
+        """
+        _check_labels(n_labels)
+        items, workers, labels = (
+            _integers(item, "item"),
+            _integers(worker, "worker"),
+            _integers(label, "label"),
+        )
+        if not items.size == workers.size == labels.size:
+            msg = f"item, worker and label differ in length: {items.size}, {workers.size}, {labels.size}"
+            raise ValueError(msg)
+        n_items = _bound(items, n_items, "item")
+        n_workers = _bound(workers, n_workers, "worker")
+        _bound(labels, n_labels, "label")
+        if n_workers > np.iinfo(np.int32).max:
+            raise ValueError(f"worker numbers must be below 2^31, not {n_workers - 1}")
+
+        key = items.astype(np.int64) * max(n_workers, 1) + workers
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        last = np.ones(key.size, dtype=bool)
+        last[:-1] = key[1:] != key[:-1]
+        order = order[last]
+        counts = np.bincount(items[order], minlength=n_items)
+        offsets = np.zeros(n_items + 1, dtype=np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        table = cls(
+            offsets,
+            workers[order].astype(np.int32),
+            labels[order].astype(np.int16),
+            n_items,
+            n_workers,
+            n_labels,
+            int(key.size - order.size),
+        )
+        for array in (table.offsets, table.worker, table.label):
+            array.flags.writeable = False
+        return table
+
+    @property
+    def n_answers(self) -> int:
+        """Count the answers that are in the table."""
+        return int(self.worker.size)
+
+    @property
+    def answers_per_item(self) -> Ints:
+        """Count the answers of each item, (n_items,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def item(self) -> Ints:
+        """Name the item of each answer, (n_answers,), in the table's order."""
+        return np.repeat(np.arange(self.n_items), self.answers_per_item)
+
+    def votes(self) -> Floats:
+        """Count the answers of each label, (n_items, n_labels)."""
+        cells = np.bincount(self.item * self.n_labels + self.label, minlength=self.n_items * self.n_labels)
+        return cells.reshape(self.n_items, self.n_labels).astype(np.float64)
+
+
+def _check_labels(n_labels: int) -> None:
+    if n_labels < 2:
+        raise ValueError(f"n_labels is {n_labels}: with fewer than two label values there is nothing to infer")
+    if n_labels > MAX_LABELS:
+        raise ValueError(f"n_labels is {n_labels}: at most {MAX_LABELS} label values are possible")
+
+
+def _integers(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, not {array.ndim}")
+    if array.size == 0:
+        return array.astype(np.int64)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise TypeError(f"{name} must hold integers, not {array.dtype}")
+    return array
+
+
+def _bound(array: npt.NDArray[Any], limit: int | None, name: str) -> int:
+    """Check that numbers lie in 0..limit-1 and return the limit, found where it is not given."""
+    low, high = (int(array.min()), int(array.max())) if array.size else (0, -1)
+    if low < 0:
+        raise ValueError(f"{name} numbers count from 0, but {low} occurs")
+    if limit is None:
+        return high + 1
+    if limit < 0:
+        raise ValueError(f"the number of {name}s cannot be {limit}")
+    if high >= limit:
+        raise ValueError(f"{name} number {high} occurs, but there are only {limit} (0 to {limit - 1})")
+    return limit

@@ -1,0 +1,266 @@
+import itertools
+import json
+import warnings
+
+import numpy as np
+import pytest
+from crowds import answers, simulate, table_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aggregation import ConvergenceWarning, LabelTable, Prior, aggregate
+
+pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
+
+
+def log_joint(table, result):
+    """Log of P(true label, answers) of every item and label, by the model's definition, answer by answer."""
+    log = np.tile(np.log(result.prevalence), (table.n_items, 1))
+    for item, worker, label in zip(table.item, table.worker, table.label, strict=True):
+        log[item] += np.log(result.confusion[worker, :, label])
+    return log
+
+
+def log_prior(result, prior):
+    confusion = np.broadcast_to(prior.confusion, result.confusion.shape)
+    return (confusion * np.log(result.confusion)).sum() + prior.prevalence @ np.log(result.prevalence)
+
+
+def test_posterior_and_bound_are_those_of_the_parameters():
+    table, _ = simulate(n_items=60, n_workers=8)
+    result = aggregate(table, max_iter=7)
+    joint = np.exp(log_joint(table, result))
+    np.testing.assert_allclose(result.posterior, joint / joint.sum(axis=1, keepdims=True), atol=1e-12)
+    bound = np.log(joint.sum(axis=1)).sum() + log_prior(result, Prior.default(3))
+    assert result.objective[-1] == pytest.approx(bound, abs=1e-8)
+    assert result.objective.shape == (7,)
+
+
+def test_likelihood_is_that_of_every_way_in_which_the_items_could_be():
+    table, _ = simulate(n_items=4, n_workers=3, n_labels=3, per_item=2)
+    result = aggregate(table, prior=Prior.none(3), max_iter=3)
+    joint = log_joint(table, result)
+    total = sum(np.exp(sum(joint[i, k] for i, k in enumerate(ks))) for ks in itertools.product(range(3), repeat=4))
+    assert result.objective[-1] == pytest.approx(np.log(total), abs=1e-9)
+
+
+def test_one_step_by_hand():
+    """Two workers, two items: the step of maximisation from majority's shares, with one pseudo-count right."""
+    table = LabelTable.from_arrays([0, 0, 1], [0, 1, 0], [0, 1, 1], n_labels=2)
+    prior = Prior(np.eye(2), np.ones(2))
+    result = aggregate(table, prior=prior, max_iter=1)
+    # Shares (1/2, 1/2) and (0, 1). Worker 0's counts, rows true: [1/2, 0], [1/2, 1]; worker 1's: [0, 1/2] twice.
+    start = np.array([[[1.5, 0], [0.5, 2]], [[1, 0.5], [0, 1.5]]]) + 1e-10
+    start /= start.sum(axis=2, keepdims=True)
+    first = start[0, :, 0] * start[1, :, 1] * [1.5, 2.5]
+    second = start[0, :, 1] * [1.5, 2.5]
+    q = np.array([first / first.sum(), second / second.sum()])
+    counts = np.array([[q[0], q[1]], [[0, 0], q[0]]]).transpose(0, 2, 1) + np.eye(2)
+    expected = counts / counts.sum(axis=2, keepdims=True)
+    np.testing.assert_allclose(result.confusion, expected, atol=1e-9)
+    np.testing.assert_allclose(result.prevalence, (q.sum(axis=0) + 1) / 4, atol=1e-9)
+
+
+@given(answers(min_answers=1), st.sampled_from(["default", "none", "strong"]))
+@settings(deadline=None)
+def test_the_bound_never_falls_and_rows_sum_to_one(drawn, kind):
+    table = table_of(drawn)
+    prior = {
+        "default": Prior.default(table.n_labels),
+        "none": Prior.none(table.n_labels),
+        "strong": Prior.diagonal(table.n_labels, right=20, wrong=3, prevalence=4),
+    }[kind]
+    result = aggregate(table, prior=prior, max_iter=60)
+    assert (np.diff(result.objective) >= -1e-7).all()
+    np.testing.assert_allclose(result.posterior.sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_allclose(result.confusion.sum(axis=2), 1, atol=1e-9)
+    assert result.prevalence.sum() == pytest.approx(1)
+
+
+@given(answers(min_answers=1), st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_neither_order_nor_numbering_changes_a_result(drawn, random):
+    item, worker, label, n_items, n_workers, n_labels = drawn
+    table = table_of(drawn)
+    items, workers = list(range(n_items)), list(range(n_workers))
+    random.shuffle(items)
+    random.shuffle(workers)
+    items, workers = np.array(items), np.array(workers)
+    last = {(i, w): n for n, (i, w) in enumerate(zip(item, worker, strict=True))}
+    order = list(last.values())
+    random.shuffle(order)
+    other = LabelTable.from_arrays(
+        items[item[order]],
+        workers[worker[order]],
+        label[order],
+        n_labels=n_labels,
+        n_items=n_items,
+        n_workers=n_workers,
+    )
+    plain, moved = aggregate(table, max_iter=50), aggregate(other, max_iter=50)
+    np.testing.assert_allclose(moved.posterior[items], plain.posterior, atol=1e-10)
+    np.testing.assert_allclose(moved.confusion[workers], plain.confusion, atol=1e-10)
+    np.testing.assert_array_equal(moved.labels[items], plain.labels)
+
+
+def test_a_large_table_numbered_otherwise_gives_the_same_to_a_billionth():
+    table, _ = simulate(n_items=9000, n_workers=60, n_labels=4, per_item=6, accuracy=(0.3, 0.8))
+    rng = np.random.default_rng(1)
+    items, workers = rng.permutation(9000), rng.permutation(60)
+    order = rng.permutation(table.n_answers)
+    other = LabelTable.from_arrays(
+        items[table.item[order]], workers[table.worker[order]], table.label[order], n_labels=4
+    )
+    plain, moved = aggregate(table), aggregate(other)
+    assert plain.converged
+    np.testing.assert_allclose(moved.posterior[items], plain.posterior, atol=1e-9)
+
+
+def test_the_number_of_threads_changes_no_bit():
+    table, _ = simulate(n_items=9000, n_workers=60, n_labels=4, per_item=6)
+    one, three = (aggregate(table, threads=threads, max_iter=20) for threads in (1, 3))
+    np.testing.assert_array_equal(one.posterior, three.posterior)
+    np.testing.assert_array_equal(one.objective, three.objective)
+
+
+@given(answers(min_answers=1), st.data())
+@settings(deadline=None)
+def test_gold_is_kept_to(drawn, data):
+    table = table_of(drawn)
+    gold = np.array(
+        data.draw(st.lists(st.integers(-1, table.n_labels - 1), min_size=table.n_items, max_size=table.n_items))
+    )
+    result = aggregate(table, gold=gold, max_iter=30)
+    known = gold >= 0
+    np.testing.assert_array_equal(result.posterior[known], np.eye(table.n_labels)[gold[known]])
+    np.testing.assert_array_equal(result.labels[known], gold[known])
+    assert (np.diff(result.objective) >= -1e-7).all()
+
+
+def test_of_the_accepted_labels_of_gold_the_answers_choose():
+    table, truth = simulate(n_items=300, accuracy=(0.85, 0.95))
+    accepted = np.zeros((300, 3), dtype=bool)
+    accepted[0, [truth[0], (truth[0] + 1) % 3]] = True
+    result = aggregate(table, gold=accepted)
+    assert result.posterior[0, (truth[0] + 2) % 3] == 0
+    assert result.labels[0] == truth[0]
+
+
+def test_gold_mends_a_shared_bias():
+    """Most workers swap two labels: without gold their word is taken, with gold it is turned round."""
+    rng = np.random.default_rng(5)
+    truth = rng.integers(2, size=400)
+    item, worker = np.divmod(np.arange(400 * 7), 7)
+    honest = (worker < 2) == (rng.random(item.size) < 0.9)
+    table = LabelTable.from_arrays(item, worker, np.where(honest, truth[item], 1 - truth[item]), n_labels=2)
+    gold = np.where(np.arange(400) < 40, truth, -1)
+    assert (aggregate(table).labels == truth).mean() < 0.1
+    assert (aggregate(table, gold=gold).labels == truth)[40:].mean() > 0.95
+
+
+def test_gold_says_nothing_of_how_common_a_label_is():
+    table, _ = simulate(n_items=200, n_labels=2, accuracy=(0.9, 0.95))
+    more = LabelTable.from_arrays(table.item, table.worker, table.label, n_labels=2, n_items=1000)
+    gold = np.where(np.arange(1000) < 200, -1, 1)
+    result = aggregate(more, gold=gold)
+    np.testing.assert_allclose(result.prevalence, aggregate(table).prevalence, atol=1e-9)
+
+
+def test_items_without_answers_and_workers_without_any():
+    table = LabelTable.from_arrays([0, 2], [1, 1], [0, 0], n_labels=2, n_items=4, n_workers=3)
+    result = aggregate(table)
+    np.testing.assert_allclose(result.posterior[[1, 3]], [result.prevalence] * 2, atol=1e-12)
+    np.testing.assert_allclose(result.confusion[[0, 2]], np.full((2, 2, 2), [[0.8, 0.2], [0.2, 0.8]]))
+    unsure = aggregate(table, prior=Prior.none(2))
+    np.testing.assert_allclose(unsure.confusion[0], np.full((2, 2), 0.5))
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (3, 0), (0, 2), (3, 2)])
+def test_a_table_without_answers(shape):
+    n_items, n_workers = shape
+    table = LabelTable.from_arrays([], [], [], n_labels=2, n_items=n_items, n_workers=n_workers)
+    result = aggregate(table)
+    assert result.converged
+    np.testing.assert_allclose(result.posterior, np.full((n_items, 2), 0.5))
+    np.testing.assert_array_equal(result.labels, np.zeros(n_items))
+
+
+@pytest.mark.parametrize("n_labels", [2, 1000])
+def test_from_two_labels_to_a_thousand(n_labels):
+    table, truth = simulate(n_items=60, n_workers=6, n_labels=n_labels, accuracy=(0.85, 0.95))
+    result = aggregate(table, max_iter=30)
+    assert (result.labels == truth).mean() > 0.9
+    np.testing.assert_allclose(result.confusion.sum(axis=2), 1, atol=1e-9)
+
+
+def test_thousands_of_answers_to_one_item_do_not_underflow():
+    worker = np.arange(5000)
+    label = (worker % 3 == 0).astype(int)
+    table = LabelTable.from_arrays(np.zeros(5000, int), worker, label, n_labels=2)
+    np.testing.assert_allclose(aggregate(table).posterior, [[1, 0]], atol=1e-12)
+
+
+def test_it_warns_where_it_does_not_converge():
+    table, _ = simulate()
+    with pytest.warns(ConvergenceWarning, match="did not converge in 2 iterations"):
+        result = aggregate(table, max_iter=2)
+    assert not result.converged
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert aggregate(table).converged
+
+
+def test_a_warm_start_ends_where_a_cold_one_does_and_sooner():
+    table, _ = simulate(n_items=400)
+    cold = aggregate(table)
+    warm = aggregate(table, start=cold)
+    assert warm.n_iter <= 2
+    np.testing.assert_allclose(warm.posterior, cold.posterior, atol=1e-8)
+
+
+def test_a_warm_start_takes_new_workers_and_items_in():
+    table, _ = simulate(n_items=300, n_workers=15)
+    old = table.item < 200
+    few = LabelTable.from_arrays(table.item[old], np.minimum(table.worker[old], 9), table.label[old], n_labels=3)
+    warm = aggregate(table, start=aggregate(few))
+    np.testing.assert_allclose(warm.posterior, aggregate(table).posterior, atol=1e-7)
+
+
+def test_a_start_over_other_labels_is_refused():
+    two, three = simulate(n_labels=2)[0], simulate(n_labels=3)[0]
+    with pytest.raises(ValueError, match="start must be a result with confusion matrices over the same"):
+        aggregate(two, start=aggregate(three))
+
+
+def test_each_worker_can_have_a_prior_of_their_own():
+    table = LabelTable.from_arrays([0, 0], [0, 1], [0, 1], n_labels=2)
+    trusted, poor = [[90.0, 10], [10, 90]], [[55.0, 45], [45, 55]]
+    result = aggregate(table, prior=Prior(np.array([trusted, poor]), np.ones(2)))
+    assert result.posterior[0, 0] > 0.85
+    assert result.labels[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        (Prior.default(3), "this table needs"),
+        (Prior(-np.eye(2), np.ones(2)), "finite and not negative"),
+        (Prior(np.full((2, 2), np.nan), np.ones(2)), "finite and not negative"),
+    ],
+)
+def test_a_prior_that_does_not_fit_is_refused(prior, message):
+    table = LabelTable.from_arrays([0], [0], [0], n_labels=2)
+    with pytest.raises(ValueError, match=message):
+        aggregate(table, prior=prior)
+
+
+def test_at_least_one_iteration_is_asked_for():
+    table = LabelTable.from_arrays([0], [0], [0], n_labels=2)
+    with pytest.raises(ValueError, match="max_iter must be at least 1"):
+        aggregate(table, max_iter=0)
+
+
+def test_parameters_are_told_in_types_that_json_carries():
+    table, _ = simulate()
+    params = json.loads(json.dumps(dict(aggregate(table).params)))
+    assert params["prior"] == {"right": 4.0, "wrong": 1.0, "prevalence": 1.0}
