@@ -1,8 +1,8 @@
 """Public ids: a type prefix and a UUIDv7 in 26 lower-case Crockford base32 characters.
 
-A UUIDv7 (RFC 9562, section 5.7) opens with 48 bits of milliseconds, so ids sort by the time they were made, as text
-and as index keys. Within one process and one millisecond they sort by the order they were made in, as the RFC's
-section 6.2 (method 2) has it: the random part of the next is the last one's plus a random step.
+A UUIDv7 (RFC 9562, section 5.7) opens with 48 bits of milliseconds, so ids sort by the time they were made, as
+text and as index keys. Within one process and one millisecond they sort by the order they were made in, as the
+RFC's section 6.2 (method 2) has it: the random part of the next is the last one's plus a random step.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ def _random_part(millisecond: int) -> int:
     with _lock:
         same = _last[0] == millisecond
         random = _last[1] + secrets.randbits(_STEP_BITS) + 1 if same else secrets.randbits(_RANDOM_BITS - 1)
-        if (
-            random >> _RANDOM_BITS
-        ):  # 2**25 ids within a millisecond at the least: order is given up, not uniqueness
+        if random >> _RANDOM_BITS:  # 2**25 ids within a millisecond at the least: order is given up, not uniqueness
             random = secrets.randbits(_RANDOM_BITS)
         _last = (millisecond, random)
         return random

@@ -41,8 +41,8 @@ class FeeSchedule:
     Parameters
     ----------
     name : str
-        ``"mturk"``: 20 % of reward and of bonus, 20 % more of the reward where the HIT has 10 or more assignments,
-        at least one cent each, rounded half up (https://www.mturk.com/pricing). ``"none"``: nothing.
+        ``"mturk"``: 20 % of reward and of bonus, 20 % more of the reward where the HIT has 10 or more
+        assignments, at least one cent each (https://www.mturk.com/pricing), rounded half up. ``"none"``: nothing.
     percent, many_percent : int
         The share of reward or bonus; what is added for 10 or more assignments.
     minimum_cents : int
@@ -55,7 +55,7 @@ class FeeSchedule:
     minimum_cents: int
 
     def assignment_fee(self, reward_cents: int, max_assignments: int) -> int:
-        """Return the fee, in cents, for one assignment of a HIT with this reward and this many assignments."""
+        """Return the fee, in cents, for one of a HIT's assignments."""
         _refuse_negative(reward_cents)
         if max_assignments < 1:
             msg = f"a HIT has at least one assignment, not {max_assignments}"

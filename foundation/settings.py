@@ -1,12 +1,14 @@
-"""Settings: from the defaults, a TOML file, the environment and the command line, each overruling the one before.
+"""Settings: defaults, a TOML file, the environment and the command line, each overruling the one before.
 
-An environment variable is the setting's name in capitals after ``ASSAY_``, with two underscores where the TOML file has
-a dot: ``ASSAY_MARKETS__HOUSE__ENDPOINT`` is ``markets.house.endpoint``. ``DATABASE_URL`` keeps its usual name.
+An environment variable is the setting's name in capitals after ``ASSAY_``, with two underscores where the TOML
+file has a dot: ``ASSAY_MARKETS__HOUSE__ENDPOINT`` is ``markets.house.endpoint``. ``DATABASE_URL`` keeps its usual
+name.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
@@ -32,6 +34,9 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Rate = Annotated[float, Meta(gt=0)]
 Fees = Literal["mturk", "none"]
 
+_MARKET_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
+_MARKET_NAME_EXPECTED = "a lower-case letter, then up to 31 of a-z, 0-9, _ and -"
+
 CONFIG_FILE = "assay.toml"
 _NAMED_ENDPOINTS = ("embedded", "production", "sandbox")
 
@@ -39,8 +44,8 @@ _NAMED_ENDPOINTS = ("embedded", "production", "sandbox")
 class MarketSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A place where workers come from.
 
-    `endpoint` is ``embedded`` (the marketplace that `assay up` runs), ``production``, ``sandbox`` or a URL. Rates are
-    requests per second; without them a market starts uncapped.
+    `endpoint` is ``embedded`` (the marketplace that `assay up` runs), ``production``, ``sandbox`` or a URL.
+    Rates are requests per second; without them a market starts uncapped.
     """
 
     adapter: Literal["mturk"] = "mturk"
@@ -86,14 +91,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     public_url: str | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
-    markets: dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")], MarketSettings] = msgspec.field(
-        default_factory=lambda: {"house": MarketSettings()}
-    )
+    markets: dict[str, MarketSettings] = msgspec.field(default_factory=lambda: {"house": MarketSettings()})
     pipeline: PipelineSettings = PipelineSettings()
     marketplace: MarketplaceSettings = MarketplaceSettings()
 
     def __repr__(self) -> str:
-        return f"Settings(data={str(self.data)!r}, host={self.host!r}, port={self.port})"  # never the URL's password
+        # Never the database's URL, which carries a password.
+        return f"Settings(data={str(self.data)!r}, host={self.host!r}, port={self.port})"
 
     @property
     def base_url(self) -> str:
@@ -108,9 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"http://{_reachable(self.host)}:{self.port}"
 
 
-def load_settings(
-    config: Path | None = None, env: Mapping[str, str] | None = None, **overrides: object
-) -> Settings:
+def load_settings(config: Path | None = None, env: Mapping[str, str] | None = None, **overrides: object) -> Settings:
     """Gather the settings and check them.
 
     Parameters
@@ -125,20 +127,19 @@ def load_settings(
     Raises
     ------
     SettingsError
-        One line: the setting, where it came from, what was expected and, unless it is a secret, what was there.
+        One line: the setting, its source, what was expected and, unless it is a secret, what was there.
     """
     env = os.environ if env is None else env
     given = collect(Settings, _config_file(config), env, overrides)
     given.setdefault(("data",), Given(str(default_data_folder(env)), "the default", lax=True))
+    for key, entry in given.items():
+        if key[0] == "markets" and len(key) > 1 and not _MARKET_NAME.match(key[1]):
+            raise SettingsError(f"{entry.source}: a market's name is {_MARKET_NAME_EXPECTED}, got {key[1]!r}")
     fees = given.get(("marketplace", "fees"))
-    for path in [path for path in given if path[0] == "markets" and len(path) == 3] or [
-        ("markets", "house", "")
-    ]:
+    for path in [path for path in given if path[0] == "markets" and len(path) == 3] or [("markets", "house", "")]:
         endpoint = given.get(("markets", path[1], "endpoint"))
         if fees is not None and (endpoint is None or endpoint.value == "embedded"):
-            given.setdefault(
-                ("markets", path[1], "fees"), fees
-            )  # what the marketplace takes, the market is billed
+            given.setdefault(("markets", path[1], "fees"), fees)  # what the marketplace takes, the market is billed
     settings = convert(Settings, given)
     _check(settings, given)
     return settings
@@ -177,14 +178,10 @@ def _check(settings: Settings, given: Mapping[tuple[str, ...], Given]) -> None:
                 "expected 'embedded', 'production', 'sandbox' or an http(s) address",
             )
         if (market.access_key is None) != (market.secret_key is None):
-            missing, there = (
-                ("secret_key", "access_key") if market.secret_key is None else ("access_key", "secret_key")
-            )
+            missing, there = ("secret_key", "access_key") if market.secret_key is None else ("access_key", "secret_key")
             refuse(("markets", name, there), f"expected {missing} beside it")
         if market.initial_rate and market.ceiling_rate and market.initial_rate > market.ceiling_rate:
-            refuse(
-                ("markets", name, "initial_rate"), f"expected at most ceiling_rate, {market.ceiling_rate:g}"
-            )
+            refuse(("markets", name, "initial_rate"), f"expected at most ceiling_rate, {market.ceiling_rate:g}")
 
 
 def _is_url(text: str) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -72,21 +73,19 @@ def convert(settings: type[T], given: Mapping[Key, Given]) -> T:
     for key, entry in sorted(given.items()):
         kind = _type_of(settings, key)
         if kind is None:
-            raise SettingsError(
-                f"{entry.source}: there is no setting {'.'.join(key)}{_suggest(settings, key)}"
-            )
+            raise SettingsError(f"{entry.source}: there is no setting {'.'.join(key)}{_suggest(settings, key)}")
+        if _is_branch(kind):
+            raise SettingsError(f"{entry.source}: {'.'.join(key)} holds settings and is none itself")
         try:
             value = msgspec.convert(entry.value, kind, strict=not entry.lax, dec_hook=_decode)
         except (msgspec.ValidationError, ValueError) as error:
-            raise entry.refused(key, _expected(str(error))) from None
+            options = get_args(kind) if get_origin(kind) is Literal else ()
+            raise entry.refused(key, _expected(str(error), options)) from None
         branch = tree
         for step in key[:-1]:
             branch = branch.setdefault(step, {})
         branch[key[-1]] = value
-    try:
-        return msgspec.convert(tree, settings, dec_hook=_decode)
-    except msgspec.ValidationError as error:  # what remains: the name of a market
-        raise SettingsError(f"settings: {_expected(str(error))}") from None
+    return msgspec.convert(tree, settings, dec_hook=_decode)
 
 
 def _from_file(file: Path) -> Iterator[tuple[Key, Given]]:
@@ -120,9 +119,7 @@ def _from_environment(settings: type[msgspec.Struct], env: Mapping[str, str]) ->
         if len(key) > 1 or key[0] in names:
             yield key, Given(value, variable, lax=True)
         elif close := difflib.get_close_matches(key[0], names, n=1, cutoff=_CLOSE):
-            raise SettingsError(
-                f"{variable}: there is no such setting; did you mean {PREFIX}{close[0].upper()}?"
-            )
+            raise SettingsError(f"{variable}: there is no such setting; did you mean {PREFIX}{close[0].upper()}?")
         # Other names are not ours: the command line's own (ASSAY_API_KEY), the tests'.
 
 
@@ -130,7 +127,7 @@ def _type_of(settings: Any, key: Key) -> Any:
     """Return the type of the setting at `key`, or None where there is none."""
     kind = settings
     for step in key:
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if _is_struct(kind):
             kind = get_type_hints(kind, include_extras=True).get(step)
         elif get_origin(kind) is dict:
             kind = get_args(kind)[1]
@@ -138,8 +135,15 @@ def _type_of(settings: Any, key: Key) -> Any:
             return None
         if kind is None:
             return None
-    is_branch = get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, msgspec.Struct))
-    return None if is_branch else kind
+    return kind
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _is_branch(kind: Any) -> bool:
+    return _is_struct(kind) or get_origin(kind) is dict
 
 
 def _suggest(settings: Any, key: Key) -> str:
@@ -154,9 +158,11 @@ def _suggest(settings: Any, key: Key) -> str:
     return f"; did you mean {'.'.join((*key[:-1], close[0]))}?" if close else ""
 
 
-def _expected(message: str) -> str:
+def _expected(message: str, options: tuple[str, ...] = ()) -> str:
     """Turn msgspec's message into ours: "Expected `int` <= 5" into "expected a whole number <= 5"."""
-    message = message.split(" - at ")[0].split(", got ")[0].replace("`", "")
+    if options:
+        return f"expected one of {', '.join(map(repr, options))}"
+    message = re.split(" - at |, got ", message, maxsplit=1)[0].replace("`", "")
     for theirs, ours in (
         ("int", "a whole number"),
         ("float", "a number"),

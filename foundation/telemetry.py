@@ -35,9 +35,7 @@ _WORKER_KEY = re.compile(r"\A(market_)?worker_?id\Z", re.IGNORECASE)
 
 _WORKER_ID: Final = re.compile(r"\bA[A-Z0-9]{11,14}\b")  # a Mechanical Turk worker id is A and 12 or 13 more
 _URL_PASSWORD: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^/\s:@]*):[^/\s@]+@", re.IGNORECASE)
-_QUERY_SECRET: Final = re.compile(
-    r"([?&](?:workerId|assignmentId|token|key|secret)=)[^&\s\"']+", re.IGNORECASE
-)
+_QUERY_SECRET: Final = re.compile(r"([?&](?:workerId|assignmentId|token|key|secret)=)[^&\s\"']+", re.IGNORECASE)
 
 _QUIET: Final = (
     "botocore",
@@ -71,7 +69,7 @@ def configure_logging(*, level: str = "info", format: str = "console", stream: T
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,  # before redaction: an exception's text may carry what a log may not
+        structlog.processors.format_exc_info,  # before redaction: an exception's text may hold a secret
         redact,
     ]
     last: Any = (
@@ -97,9 +95,7 @@ def configure_logging(*, level: str = "info", format: str = "console", stream: T
         )
     )
     root = logging.getLogger()
-    for old in [
-        old for old in root.handlers if isinstance(old.formatter, structlog.stdlib.ProcessorFormatter)
-    ]:
+    for old in [old for old in root.handlers if isinstance(old.formatter, structlog.stdlib.ProcessorFormatter)]:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
@@ -108,10 +104,9 @@ def configure_logging(*, level: str = "info", format: str = "console", stream: T
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace, at any depth, what stands under a secret's, a body's or a market worker's name; scrub what text hides."""
+    """Replace what stands under a secret's, a body's or a market worker's name; scrub what text hides."""
     return {
-        key: value if key in {"_record", "_from_structlog"} else _redact(key, value)
-        for key, value in event.items()
+        key: value if key in {"_record", "_from_structlog"} else _redact(key, value) for key, value in event.items()
     }
 
 

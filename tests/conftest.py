@@ -1,4 +1,4 @@
-"""Databases for tests: one real Postgres a run, and a fresh database a test, copied from a migrated template."""
+"""Databases for tests: one real Postgres a run, a fresh database a test, copied from a migrated template."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def system_binaries() -> Path | None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_postgres: run on the embedded Postgres and on the system's own")
     if not hasattr(config, "workerinput"):
-        # Short, because sockets live in it; every worker of a run shares it, and so one server of each version.
+        # Short, as sockets live in it. Every worker of a run shares it, and so one server of each version.
         os.environ["ASSAY_TEST_FOLDER"] = tempfile.mkdtemp(prefix="assay-", dir="/tmp")
-        os.chmod(os.environ["ASSAY_TEST_FOLDER"], 0o711)
+        Path(os.environ["ASSAY_TEST_FOLDER"]).chmod(0o711)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -54,15 +54,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             kinds.append(
                 "system"
                 if system_binaries()
-                else pytest.param(
-                    "system", marks=pytest.mark.skip(reason="no Postgres >= 15 in /usr/lib/postgresql")
-                )
+                else pytest.param("system", marks=pytest.mark.skip(reason="no Postgres >= 15 in /usr/lib/postgresql"))
             )
         metafunc.parametrize("postgres_kind", kinds, scope="session")
 
 
 class Servers:
-    """The servers of this run, started when first asked for; workers of one run share them through their folder."""
+    """The servers of this run, started when first asked for; its workers share them through their folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -99,15 +97,13 @@ def in_database(dsn: str, database: str) -> str:
 
 
 async def ensure_template(dsn: str, name: str) -> str:
-    """Make the migrated template of a set of migrations once, whichever worker comes first, and return its name."""
+    """Make the migrated template of a set once, whichever worker comes first, and return its name."""
     content = "".join(migration.checksum for migration in read_migrations(name))
     template = f"template_{name}_{hashlib.sha256(content.encode()).hexdigest()[:8]}"
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtext($1))", template)
-        if not await connection.fetchval(
-            "SELECT datistemplate FROM pg_database WHERE datname = $1", template
-        ):
+        if not await connection.fetchval("SELECT datistemplate FROM pg_database WHERE datname = $1", template):
             await connection.execute(f'DROP DATABASE IF EXISTS "{template}"')
             await connection.execute(f'CREATE DATABASE "{template}"')
             await migrate(in_database(dsn, template), name)

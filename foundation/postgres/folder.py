@@ -20,8 +20,8 @@ _UNPRIVILEGED = "nobody"
 def open_data_folder(data: Path, cluster: Path) -> pwd.struct_passwd | None:
     """Make sure of the data folder, and return the user that Postgres runs as: None for ourselves.
 
-    As root that is the owner of the cluster, or, where there is none yet, an unprivileged user. A folder that is new or
-    empty becomes that user's; one that holds other things is left as it is. No mode of a parent is changed.
+    As root that is the owner of the cluster, or, where there is none yet, an unprivileged user. A folder that is
+    new or empty becomes that user's; one that holds other things is left as it is. No parent's mode is changed.
 
     Raises
     ------
@@ -34,31 +34,30 @@ def open_data_folder(data: Path, cluster: Path) -> pwd.struct_passwd | None:
         user = _server_user(cluster) if os.geteuid() == 0 else None
         if user is not None and empty:
             os.chown(data, user.pw_uid, user.pw_gid)
-        if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
-            raise PermissionError
-    except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        kind = "is not a folder" if data.exists() and not data.is_dir() else "cannot be written to"
-        msg = f"the data folder {data} {kind}; choose another with --data"
-        raise DatabaseError(msg) from error
     except OSError as error:
-        msg = f"the data folder {data} cannot be used: {error.strerror}; choose another with --data"
+        msg = f"the data folder {data} cannot be used: {str(error.strerror).lower()}; choose another with --data"
         raise DatabaseError(msg) from error
+    if not os.access(data, os.W_OK):
+        msg = f"the data folder {data} cannot be written to by this user; choose another with --data"
+        raise DatabaseError(msg)
     closed = first_closed(data, user)
     if closed is not None:
         assert user is not None
         msg = (
-            f"Postgres does not run as root but as {user.pw_name!r}, who cannot enter {closed}; choose a data folder "
-            "that every user can reach, such as --data /var/lib/assay"
+            f"Postgres does not run as root but as {user.pw_name!r}, who cannot enter {closed}; choose a data "
+            "folder that every user can reach, such as --data /var/lib/assay"
         )
         raise DatabaseError(msg)
     return user
 
 
 def first_closed(folder: Path, user: pwd.struct_passwd | None) -> Path | None:
-    """Return the outermost folder on the way that this user may not enter, judged by owner, group and mode."""
+    """Return the outermost folder on the way that this user may not enter, judged by its owner and mode."""
     if user is None:
         return None
     for step in [*reversed(folder.parents), folder]:
+        if not step.exists():
+            return None
         facts = step.stat()
         if facts.st_uid == user.pw_uid:
             needed = stat.S_IXUSR
@@ -78,7 +77,7 @@ def _server_user(cluster: Path) -> pwd.struct_passwd:
     except FileNotFoundError:
         return pwd.getpwnam(_UNPRIVILEGED)
     except KeyError as error:
-        msg = f"{cluster} belongs to a user who is not known here; give it to one who is, such as {_UNPRIVILEGED!r}"
+        msg = f"{cluster} belongs to a user who is not known here; give it to one who is, such as 'nobody'"
         raise DatabaseError(msg) from error
 
 

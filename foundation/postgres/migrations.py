@@ -1,7 +1,7 @@
 """Bring a schema to what the code expects, by numbered files of plain SQL.
 
-A file ``migrations/<set>/NNNN_name.sql`` is applied once, whole, in a transaction of its own, and noted with its
-checksum in the schema's `schema_migration` table. An advisory lock is held meanwhile, so that however many
+A file ``migrations/<set>/NNNN_name.sql`` is applied once, whole, in a transaction of its own, and noted with
+its checksum in the schema's `schema_migration` table. An advisory lock is held meanwhile, so that however many
 processes start together, one applies and the others find it done.
 """
 
@@ -103,10 +103,8 @@ async def migrate(dsn: str, name: str, *, folder: Traversable | None = None) -> 
     schema = SCHEMAS[name]
     connection = await connect(dsn, schema=schema)
     try:
-        # The session's lock, not a transaction's: each file is a transaction of its own. It ends with the connection.
-        await connection.execute(
-            "SELECT pg_advisory_lock(hashtextextended('assay migrations ' || $1, 0))", schema
-        )
+        # The session's lock, which ends with the connection: each file is a transaction of its own.
+        await connection.execute("SELECT pg_advisory_lock(hashtextextended('assay migrations ' || $1, 0))", schema)
         applied = await _prepare(connection, schema)
         _check(name, applied, migrations)
         for migration in migrations[len(applied) :]:
@@ -148,15 +146,15 @@ def _check(name: str, applied: Sequence[asyncpg.Record], migrations: list[Migrat
     if len(applied) > len(migrations):
         ahead = applied[-1]
         msg = (
-            f"the database is ahead of this version of Assay: migration {ahead['version']} ({ahead['name']}) of "
-            f"'{name}' is not known here; start the version that applied it, or a newer one"
+            f"the database is ahead of this version of Assay: migration {ahead['version']} ({ahead['name']}) "
+            f"of {name!r} is not known here; start the version that applied it, or a newer one"
         )
         raise MigrationError(msg)
     for row, migration in zip(applied, migrations, strict=False):
         if row["version"] != migration.version or row["checksum"] != migration.checksum:
             msg = (
-                f"migrations/{name}/{migration.version:04d}_{migration.name}.sql was changed after it was applied to "
-                "this database; an applied migration is never edited: add a new one"
+                f"migrations/{name}/{migration.version:04d}_{migration.name}.sql was changed after it was applied "
+                "to this database; an applied migration is never edited: add a new one"
             )
             raise MigrationError(msg)
 
@@ -173,7 +171,5 @@ async def _apply(connection: asyncpg.Connection, name: str, migration: Migration
             )
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = " ".join(str(error).split())
-        msg = (
-            f"migrations/{name}/{migration.version:04d}_{migration.name}.sql failed and was undone: {reason}"
-        )
+        msg = f"migrations/{name}/{migration.version:04d}_{migration.name}.sql failed and was undone: {reason}"
         raise MigrationError(msg) from error

@@ -35,9 +35,7 @@ async def test_files_are_applied_in_order_and_once(empty_dsn, folder):
     await migrate(empty_dsn, "service", folder=folder)
     await migrate(empty_dsn, "service", folder=folder)
 
-    assert await _fetch(
-        empty_dsn, "SELECT array_agg(version ORDER BY version) FROM assay.schema_migration"
-    ) == [1, 2]
+    assert await _fetch(empty_dsn, "SELECT array_agg(version ORDER BY version) FROM assay.schema_migration") == [1, 2]
     assert await _fetch(empty_dsn, "SELECT count(*) FROM assay.thing") == 1
 
 
@@ -66,10 +64,7 @@ async def test_the_two_sets_share_a_database_without_seeing_each_other(empty_dsn
     await migrate(empty_dsn, "service", folder=folder)
     await migrate(empty_dsn, "marketplace", folder=folder)
 
-    assert (
-        await _fetch(empty_dsn, "SELECT count(*) FROM information_schema.tables WHERE table_name = 'thing'")
-        == 2
-    )
+    assert await _fetch(empty_dsn, "SELECT count(*) FROM information_schema.tables WHERE table_name = 'thing'") == 2
 
 
 async def test_a_failing_file_is_undone_whole_and_named(empty_dsn, folder):
