@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from foundation.money import parse_usd
+from service.shape import Wrong
 
 Text = Annotated[str, Meta(min_length=1, max_length=2000)]
 Count = Annotated[int, Meta(ge=1, le=100)]
+Usd = Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$", description="US dollars, as text, such as 0.05")]
+
+MANY_ASSIGNMENTS = 10
+"""A HIT made with fewer assignments than this can never reach it, and one with as many costs more."""
 
 
 class SpecError(ValueError):
-    """A spec that cannot be used; the message names the field and what was expected."""
+    """A spec that cannot be used; each of `wrong` names a field and what was expected there."""
+
+    def __init__(self, wrong: Sequence[Wrong]) -> None:
+        super().__init__("; ".join(map(str, wrong)))
+        self.wrong = tuple(wrong)
 
 
 class Show(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -36,7 +46,7 @@ class Choice(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", 
 
 
 class Bundle(Struct, frozen=True, forbid_unknown_fields=True):
-    """What one HIT carries: so many items, and so many gold items among them."""
+    """What one HIT carries: so many items, and so many gold items besides, mixed among them."""
 
     items: Annotated[int, Meta(ge=1, le=50)] = 1
     gold: Annotated[int, Meta(ge=0, le=20)] = 0
@@ -74,8 +84,10 @@ class Requirement(Struct, frozen=True, forbid_unknown_fields=True):
         "In",
         "NotIn",
     ]
-    values: tuple[int, ...] = ()
-    locales: tuple[Annotated[str, Meta(pattern="^[A-Z]{2}(-[A-Z]{2})?$")], ...] = ()
+    values: Annotated[tuple[Annotated[int, Meta(ge=0, le=2**31 - 1)], ...], Meta(max_length=15)] = ()
+    locales: Annotated[
+        tuple[Annotated[str, Meta(pattern="^[A-Z]{2}(-[A-Z0-9]{1,3})?$")], ...], Meta(max_length=30)
+    ] = ()
 
 
 class Spec(Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,11 +95,11 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
     task: Choice
-    reward: str
-    budget: str
+    reward: Usd
+    budget: Usd
     title: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     description: Text | None = None
-    keywords: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
+    keywords: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(max_length=20)] = ()
     guidelines: Annotated[str, Meta(max_length=20_000)] = ""
     bundle: Bundle = field(default_factory=Bundle)
     redundancy: Redundancy = field(default_factory=Redundancy)
@@ -109,14 +121,14 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_spec(raw: Any) -> Spec:
-    """Return the spec that stored or decoded JSON stands for.
+    """Return the spec that stored JSON stands for; what a person wrote goes through `spec_reading.check_spec`.
 
     Raises
     ------
     SpecError
-        Naming the field and what was expected.
+        Where it is no spec: it was stored by another version.
     """
     try:
         return msgspec.convert(raw, Spec)
     except msgspec.ValidationError as error:
-        raise SpecError(str(error)) from None
+        raise SpecError([Wrong("", str(error))]) from None

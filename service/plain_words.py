@@ -1,0 +1,85 @@
+"""Plain words for what was expected and what came instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import inspect
+
+_LONGEST = 60
+
+
+def unstorable_text(text: str) -> str | None:
+    """Say why a text cannot be stored, or None."""
+    if "\x00" in text:
+        return "holds a NUL character, which cannot be stored"
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        return "holds half of a surrogate pair, which is no character"
+    return None
+
+
+def shown(value: Any) -> str:  # noqa: PLR0911 - one case a type
+    """Name a value in a message, cut short."""
+    match value:
+        case None:
+            return "nothing (null)"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {cut(str(value) if isinstance(value, float) else _digits(value))}"
+        case str():
+            return f"the text {cut(ascii(value) if unstorable_text(value) else repr(value))}"
+        case dict():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def _digits(value: int) -> str:
+    return str(value) if value.bit_length() < 1000 else "of too many digits"  # str() itself refuses over 4,300 digits
+
+
+def cut(text: str) -> str:
+    """Cut a text short, for a message."""
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def describe(kind: inspect.Type) -> str:  # noqa: C901, PLR0911 - one case a type
+    """Name what a type asks for: "a whole number from 1 to 100"."""
+    match kind:
+        case inspect.Metadata():
+            if kind.extra_json_schema and "description" in kind.extra_json_schema:
+                return str(kind.extra_json_schema["description"])
+            return describe(kind.type)
+        case inspect.StructType() | inspect.DictType():
+            return "an object"
+        case inspect.VarTupleType() | inspect.ListType():
+            return f"a list{_range(kind.min_length, kind.max_length, ' of ', '')}"
+        case inspect.UnionType():
+            return " or ".join(describe(inner) for inner in kind.types if not isinstance(inner, inspect.NoneType))
+        case inspect.NoneType():
+            return "null"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.LiteralType():
+            return "one of " + ", ".join(str(one) for one in kind.values)
+        case inspect.StrType():
+            shape = f" of the form {kind.pattern}" if kind.pattern else ""
+            return f"text{_range(kind.min_length, kind.max_length, ' of ', ' characters')}{shape}"
+        case inspect.IntType() | inspect.FloatType():
+            noun = "a whole number" if isinstance(kind, inspect.IntType) else "a number"
+            if kind.gt is not None and kind.le is not None:
+                return f"{noun} above {kind.gt:g} and up to {kind.le:g}"
+            return f"{noun}{_range(kind.ge, kind.le, ' from ', '')}"
+        case _:  # pragma: no cover - a type that no spec or request has
+            return "something else"
+
+
+def _range(least: float | None, most: float | None, before: str, unit: str) -> str:
+    if least is None and most is None:
+        return ""
+    if most is None:
+        return f"{before}{least} or more{unit}"
+    return f"{before}{least or 0} to {most}{unit}"
