@@ -71,7 +71,7 @@ def holder(data: Path) -> subprocess.Popen[str]:
         import sys
         from pathlib import Path
         from foundation.postgres.embedded import EmbeddedPostgres
-        with EmbeddedPostgres(Path(sys.argv[1]), durable=False) as dsn:
+        with EmbeddedPostgres(Path(sys.argv[1])) as dsn:
             print(dsn, flush=True)
             sys.stdin.read()
     """)
