@@ -181,6 +181,17 @@ async def find(conn: asyncpg.Connection, assignment_id: str) -> Assignment | Non
     return None if row is None else Assignment(**row)
 
 
+async def held(conn: asyncpg.Connection, *, worker_id: str, hit_id: str) -> Assignment | None:
+    """Find the assignment by which a worker holds or did a HIT; one returned or abandoned does not count."""
+    row = await conn.fetchrow(
+        f"""SELECT {COLUMNS} FROM assignment
+             WHERE hit_id = $1 AND worker_id = $2 AND state NOT IN ('returned', 'abandoned')""",  # noqa: S608
+        hit_id,
+        worker_id,
+    )
+    return None if row is None else Assignment(**row)
+
+
 def _unknown(assignment_id: str) -> Refused:
     return Refused(ASSIGNMENT_DOES_NOT_EXIST, f"Assignment {assignment_id} does not exist.")
 

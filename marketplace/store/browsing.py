@@ -53,6 +53,16 @@ class HitPage:
 
 
 @dataclass(frozen=True, slots=True)
+class InHand:
+    """An accepted assignment that its worker can still submit."""
+
+    assignment_id: str
+    title: str
+    reward_cents: int
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Earned:
     """One assignment of a worker, with what it pays; `bonus_cents` is the sum of its bonuses."""
 
@@ -114,6 +124,12 @@ SELECT hit_id, hit_type_id, requester.name AS requester_name, title, description
  WHERE hit_id = $1 AND disposed_at IS NULL
 """
 
+_IN_HAND = """
+SELECT assignment_id, title, hit.reward_cents, deadline
+  FROM assignment JOIN hit USING (hit_id) JOIN hit_type USING (hit_type_id)
+ WHERE worker_id = $1 AND state = 'accepted' AND deadline > $2 ORDER BY deadline LIMIT 50
+"""
+
 _EARNED = """
 SELECT assignment_id, hit_id, hit_type_id, title, state, accepted_at, deadline, submitted_at,
        hit.reward_cents, feedback,
@@ -157,6 +173,11 @@ async def hit_page(conn: asyncpg.Connection, *, hit_id: str, now: datetime) -> H
     """Look up what the page of a HIT needs, whether or not it has a place left."""
     row = await conn.fetchrow(_HIT_PAGE, hit_id, now)
     return None if row is None else HitPage(**row)
+
+
+async def in_hand(conn: asyncpg.Connection, *, worker_id: str, now: datetime) -> list[InHand]:
+    """List what a worker has accepted and not submitted, the most urgent first."""
+    return [InHand(**row) for row in await conn.fetch(_IN_HAND, worker_id, now)]
 
 
 async def earned(

@@ -77,6 +77,14 @@ async def invited(conn: asyncpg.Connection, *, token: str, now: datetime) -> Wor
     return None if row is None else Worker(**row)
 
 
+async def holder(conn: asyncpg.Connection, *, token: str) -> str | None:
+    """Find the id of the worker that an invitation was made for, good or not."""
+    worker_id: str | None = await conn.fetchval(
+        "SELECT worker_id FROM invitation WHERE token_hash = $1", hash_token(token)
+    )
+    return worker_id
+
+
 async def join(conn: asyncpg.Connection, *, token: str, password_hash: str, now: datetime) -> Worker | None:
     """Use an invitation up and set the password; None where it is not good (any more)."""
     row = await conn.fetchrow(

@@ -1,0 +1,121 @@
+"""One HIT: look at it, accept it, work on it, give it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from litestar import get, post
+from litestar.response import Redirect
+
+from marketplace.refusal import ASSIGNMENT_ALREADY_EXISTS, Refused
+from marketplace.site.frames import NO_ASSIGNMENT, SANDBOX, address, read_question, source
+from marketplace.site.listing import ID
+from marketplace.site.refusals import Refusal, missing_hit
+from marketplace.site.rendering import render
+from marketplace.store import assignments, browsing
+
+if TYPE_CHECKING:
+    from litestar import Response
+
+    from marketplace.site.site import Site
+    from marketplace.site.visitors import Fields
+    from marketplace.store.sessions import Session
+
+
+@get("/hits/{hit_id:str}")
+async def preview(site: Site, visitor: Session, hit_id: str) -> Response[str]:
+    """Show a HIT before it is accepted."""
+    if not ID.fullmatch(hit_id):
+        raise missing_hit()
+    async with site.pool.acquire() as connection:
+        hit = await browsing.hit_page(connection, hit_id=hit_id, now=site.clock.now())
+        held = await assignments.held(connection, worker_id=visitor.worker_id, hit_id=hit_id)
+    if hit is None:
+        raise missing_hit()
+    question = read_question(site, hit.question)
+    return render(
+        "preview.html",
+        frame=source(question),
+        visitor=visitor,
+        hit=hit,
+        held=held,
+        sandbox=SANDBOX,
+        height=question.frame_height,
+        address=address(question, hit_id, assignment_id=NO_ASSIGNMENT),
+    )
+
+
+@post("/hits/{hit_id:str}/accept")
+async def accept(site: Site, visitor: Session, fields: Fields, hit_id: str) -> Redirect:
+    """Accept a HIT; one that the worker has in hand is simply gone on with."""
+    del fields
+    if not ID.fullmatch(hit_id):
+        raise missing_hit()
+    async with site.pool.acquire() as connection:
+        try:
+            assignment = await assignments.accept(
+                connection, worker_id=visitor.worker_id, hit_id=hit_id, now=site.clock.now()
+            )
+        except Refused as refused:
+            if refused.code != ASSIGNMENT_ALREADY_EXISTS:
+                raise
+            held = await assignments.held(connection, worker_id=visitor.worker_id, hit_id=hit_id)
+            if held is None or held.state != "accepted":
+                raise
+            assignment = held
+    return Redirect(f"/worker/assignments/{assignment.assignment_id}", status_code=303)
+
+
+@get("/assignments/{assignment_id:str}")
+async def work(site: Site, visitor: Session, assignment_id: str) -> Response[str]:
+    """Show an accepted HIT to work on."""
+    now = site.clock.now()
+    if not ID.fullmatch(assignment_id):
+        raise _missing_assignment()
+    async with site.pool.acquire() as connection:
+        assignment = await assignments.find(connection, assignment_id)
+        if assignment is None or assignment.worker_id != visitor.worker_id:
+            raise _missing_assignment()
+        hit = await browsing.hit_page(connection, hit_id=assignment.hit_id, now=now)
+    if assignment.state != "accepted" or assignment.deadline <= now or hit is None:
+        state = "over" if assignment.state == "accepted" else assignment.state
+        advice = "Choose another HIT."
+        raise Refusal(410, f"This assignment is {state}", advice, reason="done")
+    question = read_question(site, hit.question)
+    return render(
+        "work.html",
+        frame=source(question),
+        visitor=visitor,
+        hit=hit,
+        assignment=assignment,
+        left=(assignment.deadline - now).total_seconds(),
+        sandbox=SANDBOX,
+        height=question.frame_height,
+        address=address(
+            question,
+            hit.hit_id,
+            assignment_id=assignment_id,
+            worker_id=visitor.worker_id,
+            submit_to=site.base_url,
+        ),
+    )
+
+
+@post("/assignments/{assignment_id:str}/return")
+async def give_back(site: Site, visitor: Session, fields: Fields, assignment_id: str) -> Redirect:
+    """Return an accepted HIT, for others to do."""
+    del fields
+    if not ID.fullmatch(assignment_id):
+        raise _missing_assignment()
+    async with site.pool.acquire() as connection:
+        await assignments.give_back(
+            connection, worker_id=visitor.worker_id, assignment_id=assignment_id, now=site.clock.now()
+        )
+    return Redirect("/worker", status_code=303)
+
+
+def _missing_assignment() -> Refusal:
+    return Refusal(404, "There is no such assignment", "Choose a HIT from the list.", reason="gone")
+
+
+ROUTES = [preview, accept, work, give_back]
