@@ -55,7 +55,7 @@ def score(table: LabelTable, accepted: Bools) -> GoldScore:
     shape = (table.n_items, table.n_labels)
     if accepted.shape != shape:
         raise ValueError(f"accepted labels cover {accepted.shape}, but the table has {shape}")
-    known: Bools = accepted.any(axis=1)
+    known = accepted.sum(axis=1) > 0
     is_gold = known[table.item]
     item, worker, label = table.item[is_gold], table.worker[is_gold], table.label[is_gold]
     hit = accepted[item, label]
