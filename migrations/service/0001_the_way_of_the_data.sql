@@ -165,7 +165,7 @@ CREATE TABLE hit (
     slots          int2 NOT NULL,
     unit_cents     int4 NOT NULL CHECK (unit_cents >= 0),
     collected      int2 NOT NULL DEFAULT 0 CHECK (collected >= 0),
-    approved       int2 NOT NULL DEFAULT 0 CHECK (approved >= 0 AND approved <= collected),
+    reviewed       int2 NOT NULL DEFAULT 0 CHECK (reviewed >= 0 AND reviewed <= collected),
     pending        int2 NOT NULL DEFAULT 0 CHECK (pending >= 0),
     expires_at     timestamptz,
     created_at     timestamptz NOT NULL,

@@ -1,0 +1,156 @@
+"""Decide: settle items, ask for more answers, and bring HITs to where the job's state wants them.
+
+The only loop of the pipeline: what it wants changes the market, and what the market then says comes back here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from service.pipeline.stage import Stage
+from service.store import briefs, decisions, dues, effects, events, hits, money
+from service.store.decisions import HitState, ItemState, JobState
+from service.store.effects import Wanted
+
+ENDS = {"running": "done", "cancelling": "cancelled"}
+
+
+class Decision(Struct, frozen=True):
+    """What is to change. settle: (item_no, by); widen: (hit_no, wanted); drop: HITs never to be posted."""
+
+    settle: tuple[tuple[int, str], ...] = ()
+    widen: tuple[tuple[int, int], ...] = ()
+    expire: tuple[int, ...] = ()
+    renew: tuple[int, ...] = ()
+    delete: tuple[int, ...] = ()
+    drop: tuple[int, ...] = ()
+    infer: bool = False
+    deliver: bool = False
+
+
+def decide(job: JobState, hit_states: Sequence[HitState], items: Sequence[ItemState]) -> Decision:
+    """Decide about a job from what is stored of it.
+
+    An item is settled once its confidence reaches the target with at least the minimum of answers, at its maximum
+    anyway, and where its HIT has no slot left to ask with. A HIT with an unsettled item and no answer outstanding is
+    extended by one. A HIT that nobody needs any more is expired; when what was accepted has come and is paid, deleted.
+    """
+    settled: list[tuple[int, str]] = []
+    of_hit: dict[int, list[ItemState]] = {}
+    for item in items:
+        by = _settled_by(item)
+        if by is None:
+            of_hit.setdefault(item.hit_no, []).append(item)
+        else:
+            settled.append((item.item_no, by))
+    wanted: dict[str, list[int]] = {kind: [] for kind in ("extend", "expire", "renew", "delete", "drop")}
+    widen = []
+    for hit in hit_states:
+        left = of_hit.get(hit.hit_no, [])
+        if _exhausted(hit, left, job.state):
+            settled += [(item.item_no, "maximum") for item in left]
+            left = []
+        kind = _wanted_of(hit, left, job.state)
+        if kind == "extend":
+            widen.append((hit.hit_no, hit.wanted + 1))
+        elif kind is not None:
+            wanted[kind].append(hit.hit_no)
+    everything_over = not hit_states and job.open_effects == 0 and job.state in ENDS
+    finished = everything_over and (job.state == "cancelling" or job.open_items == len(settled))
+    needs_run = finished and job.state == "running" and job.has_answers and not job.closing_run
+    return Decision(
+        settle=tuple(settled),
+        widen=tuple(widen),
+        expire=tuple(wanted["expire"]),
+        renew=tuple(wanted["renew"]),
+        delete=tuple(wanted["delete"]),
+        drop=tuple(wanted["drop"]),
+        infer=needs_run,
+        deliver=finished and not needs_run and not settled,
+    )
+
+
+def _exhausted(hit: HitState, left: Sequence[ItemState], job_state: str) -> bool:
+    """Tell whether a HIT has no slot left to ask about its unsettled items with, and every answer has been counted."""
+    full = hit.collected >= hit.wanted and hit.wanted >= hit.slots
+    return job_state == "running" and not hit.busy and bool(left) and full and all(item.fresh for item in left)
+
+
+def _wanted_of(hit: HitState, left: Sequence[ItemState], job_state: str) -> str | None:
+    """Return the effect that brings a HIT to where its job and its unsettled items want it, or None."""
+    if hit.state == "planned":
+        return "drop" if job_state == "cancelling" else None
+    if hit.busy:
+        return None
+    full = hit.collected >= hit.wanted
+    if job_state == "running" and left:
+        if hit.state == "shut" or (hit.expired and not full):
+            return "renew"
+        may_extend = full and hit.wanted < hit.slots and all(item.fresh for item in left)
+        return "extend" if may_extend else None
+    if hit.state == "open" and not full:
+        return "expire"
+    # Nothing can come of it any more, and all that came is paid. A paused job's unsettled items may still want it.
+    nothing_pending = full or (hit.listed and hit.pending == 0)
+    over = nothing_pending and hit.reviewed == hit.collected and (not left or job_state == "cancelling")
+    return "delete" if over else None
+
+
+def _settled_by(item: ItemState) -> str | None:
+    if not item.fresh or item.n_answers == 0:
+        return None
+    if item.n_answers >= item.maximum:
+        return "maximum"
+    if item.n_answers >= item.minimum and item.confidence is not None and item.confidence >= item.target:
+        return "target"
+    return None
+
+
+async def run(stage: Stage) -> None:
+    """Load, decide, save."""
+    job_no, now = stage.due.subject, stage.clock.now()
+    async with stage.conn.transaction():
+        await effects.unpark_resumed(stage.conn, job_no, now)
+    job, hit_states, items = await decisions.load(stage.conn, job_no, now)
+    decision = decide(job, hit_states, items)
+    async with stage.conn.transaction():
+        await _save(stage, job, decision, now)
+
+
+async def _save(stage: Stage, job: JobState, decision: Decision, now: datetime) -> None:
+    conn, job_no = stage.conn, stage.due.subject
+    if await briefs.lock(conn, job_no) != job.state:
+        return  # somebody paused, resumed or cancelled it meanwhile, and wants us again
+    await decisions.settle(conn, job_no, decision.settle, now)
+    await hits.widen(conn, job_no, decision.widen)
+    wanted = [Wanted("extend", hit_no, detail={"to": to}) for hit_no, to in decision.widen]
+    wanted += [Wanted("expire", hit_no) for hit_no in decision.expire]
+    wanted += [Wanted("renew", hit_no) for hit_no in decision.renew]
+    wanted += [Wanted("delete", hit_no) for hit_no in decision.delete]
+    await effects.write(conn, job_no, job.job_id, wanted, now)
+    dropped = await effects.drop_creations(conn, job_no, decision.drop, now) if decision.drop else []
+    if dropped:
+        await hits.close(conn, job_no, dropped, now)
+        await money.release(conn, job_no, dropped, now)
+    then: dict[str, datetime] = {}
+    if wanted or job.open_effects:
+        then |= {"publish": now, "settle": now}
+    if decision.infer:
+        then["infer"] = now
+    if decision.deliver:
+        then["deliver"] = now
+    if decision.settle or dropped:
+        then["decide"] = now  # what was settled or dropped just now may have been the last
+    await dues.finish(conn, stage.due, now=now, then=then)
+
+
+async def alarm(stage: Stage, kind: str, message: str) -> None:
+    """Pause the job and say why, in the caller's transaction; what is on its way still comes in and is paid."""
+    now, job_no = stage.clock.now(), stage.due.subject
+    if await decisions.pause(stage.conn, job_no, message):
+        await events.record(stage.conn, job_no, now, kind, f"paused: {message}")
+    else:
+        await events.record(stage.conn, job_no, now, kind, message)

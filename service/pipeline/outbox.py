@@ -1,0 +1,102 @@
+"""The outbox: send effects that are due, and know of each whether it happened.
+
+An effect is marked as being sent in a commit of its own before the call, and saved with all that follows from it in
+another after. A process that dies in between leaves it in doubt, and it is sent again with the same token; what the
+market then says of an earlier request counts as success. Nothing calls the market inside a transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from service.markets import Market
+from service.markets.market import MarketError, NotYet, Refused, Throttled
+from service.metrics import EFFECTS
+from service.pipeline.decide import alarm
+from service.pipeline.stage import Stage
+from service.store import briefs, dues, effects, events, pace
+from service.store.effects import Effect
+
+Call = Callable[[Effect], Awaitable[Any]]
+Save = Callable[[Sequence[tuple[Effect, Any]], datetime], Awaitable[dict[str, datetime]]]
+
+_BATCH = 64
+_LONGEST_WAIT = 120.0
+_SILENCE = 8  # failed attempts after which a person should hear of it
+
+log = structlog.get_logger(__name__)
+
+
+class Outbox:
+    """Sends a job's effects of some kinds through its market, a batch at a time."""
+
+    def __init__(self, stage: Stage, market: Market, market_no: int, kinds: Sequence[str]) -> None:
+        self.stage, self.market, self.market_no, self.kinds = stage, market, market_no, kinds
+        self._in_flight = asyncio.Semaphore(stage.service.settings.pipeline.effects_in_flight)
+
+    async def load(self, *, running: bool) -> list[Effect]:
+        """Return the next effects to send, as many as the market's pace allows."""
+        stage = self.stage
+        now = stage.clock.now()
+        batch = await effects.due(stage.conn, stage.due.subject, self.kinds, now, running=running, limit=_BATCH)
+        if not batch:
+            return []
+        granted, wait = await pace.take(stage.conn, self.market_no, len(batch), now)
+        if granted == 0:
+            await asyncio.sleep(min(wait, 1.0))
+        return batch[:granted]
+
+    async def send(self, batch: Sequence[Effect], call: Call, save: Save) -> None:
+        """Send a batch at once, then save it: what happened with all that follows, what did not for later."""
+        stage = self.stage
+        started = stage.clock.now()
+        await effects.sending(stage.conn, batch, started)
+        outcomes = await asyncio.gather(*(self._outcome(effect, call) for effect in batch))
+        now = stage.clock.now()
+        happened = [(effect, outcome) for effect, outcome in outcomes if not isinstance(outcome, MarketError)]
+        failed = [(effect, outcome) for effect, outcome in outcomes if isinstance(outcome, MarketError)]
+        async with stage.conn.transaction():
+            await briefs.lock(stage.conn, stage.due.subject)
+            if happened:
+                then = await save(happened, now)
+                await effects.done(stage.conn, [effect for effect, _ in happened], now)
+                for name in sorted(then):
+                    await dues.want(stage.conn, name, stage.due.subject, then[name])
+            for effect, error in failed:
+                await self._failed(effect, error, now)
+        await self._adjust_pace(outcomes, (now - started).total_seconds(), now)
+
+    async def _outcome(self, effect: Effect, call: Call) -> tuple[Effect, Any]:
+        async with self._in_flight:
+            try:
+                outcome = await call(effect)
+            except MarketError as error:
+                EFFECTS.labels(kind=effect.kind, outcome=type(error).__name__.lower()).inc()
+                return effect, error
+        EFFECTS.labels(kind=effect.kind, outcome="done").inc()
+        return effect, outcome
+
+    async def _failed(self, effect: Effect, error: MarketError, now: datetime) -> None:
+        stage, job_no = self.stage, self.stage.due.subject
+        if isinstance(error, Refused):
+            await effects.park(stage.conn, effect, str(error))
+            await alarm(stage, "refused", f"the market refused to {effect.kind} HIT {effect.hit_no}: {error}")
+            return
+        wait = min(_LONGEST_WAIT, (0.5 if isinstance(error, NotYet) else 0.25) * 2 ** min(effect.attempts, 10))
+        await effects.later(stage.conn, effect, now + timedelta(seconds=wait), str(error))
+        if effect.attempts + 1 == _SILENCE:
+            message = f"{_SILENCE} attempts to {effect.kind} HIT {effect.hit_no} have failed, and more follow: {error}"
+            await events.record(stage.conn, job_no, now, "trouble", message)
+        log.warning("an effect did not happen", kind=effect.kind, hit_no=effect.hit_no, again_in=wait, error=str(error))
+
+    async def _adjust_pace(self, outcomes: Sequence[tuple[Effect, Any]], seconds: float, now: datetime) -> None:
+        conn, settings = self.stage.conn, self.stage.service.settings.markets[self.market.name]
+        if any(isinstance(outcome, Throttled) for _, outcome in outcomes):
+            await pace.throttled(conn, self.market_no, max(1.0, len(outcomes) / max(seconds, 0.001)), now)
+        else:
+            await pace.succeeded(conn, self.market_no, len(outcomes), settings.ceiling_rate)

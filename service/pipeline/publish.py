@@ -1,0 +1,133 @@
+"""Publish: what workers can see. Posts planned HITs, extends, expires and renews them, through the outbox."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from service.markets import Market
+from service.markets.market import HitProperties, HitRequest, ListedHit, Refused
+from service.pipeline.decide import alarm
+from service.pipeline.outbox import Outbox
+from service.pipeline.stage import Stage
+from service.spec import Spec, read_spec
+from service.store import briefs, dues, effects, hit_types, hits
+from service.store.briefs import Brief
+from service.store.effects import Effect
+from service.workpage.choice import question_xml
+
+KINDS = ("create", "extend", "expire", "renew")
+
+
+async def run(stage: Stage) -> None:
+    """Send what is due, batch after batch, until nothing is."""
+    publisher: Publisher | None = None
+    while True:
+        brief = await briefs.load(stage.conn, stage.due.subject)
+        market = stage.service.markets[brief.market]
+        outbox = Outbox(stage, market, brief.market_no, KINDS)
+        batch = await outbox.load(running=brief.running)
+        if batch:
+            publisher = publisher or Publisher(stage, market, brief)
+            if await publisher.prepare(batch):
+                await outbox.send(batch, publisher.call, publisher.save)
+                continue
+        now = stage.clock.now()
+        following = await effects.next_due(stage.conn, brief.job_no, KINDS, running=brief.running)
+        async with stage.conn.transaction():
+            await dues.finish(stage.conn, stage.due, now=now, then={"publish": following} if following else None)
+        return
+
+
+class Publisher:
+    """Posts and changes the HITs of one job."""
+
+    def __init__(self, stage: Stage, market: Market, brief: Brief) -> None:
+        self.stage, self.market, self.brief = stage, market, brief
+        self.spec: Spec = read_spec(brief.spec)
+        self._hit_type: str | None = None
+        self._contents: dict[int, list[dict[str, Any]]] = {}
+        self._hits: dict[int, tuple[str | None, int]] = {}
+
+    async def prepare(self, batch: Sequence[Effect]) -> bool:
+        """Read what the calls of a batch need; False where the market refused the HIT type and the job is paused."""
+        conn, job_no = self.stage.conn, self.brief.job_no
+        creations = [effect.hit_no for effect in batch if effect.kind == "create"]
+        self._contents = await hits.contents(conn, job_no, creations) if creations else {}
+        self._hits = await hits.to_post(conn, job_no, [effect.hit_no for effect in batch])
+        if creations and self._hit_type is None:
+            try:
+                self._hit_type = await self._know_hit_type()
+            except Refused as error:
+                async with conn.transaction():
+                    await alarm(self.stage, "refused", f"the market refused the job's HIT type: {error}")
+                return False
+        return True
+
+    async def call(self, effect: Effect) -> ListedHit | datetime | None:
+        """Make one effect happen on the market."""
+        market_hit_id, wanted = self._hits[effect.hit_no]
+        if effect.kind == "create":
+            return await self.market.create_hit(
+                HitRequest(
+                    hit_type_id=self._hit_type or "",
+                    question=question_xml(self.spec, self._contents[effect.hit_no]),
+                    lifetime_seconds=self.spec.times.lifetime,
+                    max_assignments=wanted,
+                    annotation=f"{self.brief.job_id}/{effect.hit_no}",
+                    token=effect.token,
+                ),
+                in_doubt_since=effect.in_doubt_since,
+            )
+        if market_hit_id is None:
+            raise Refused(f"HIT {effect.hit_no} is not on the market")
+        if effect.kind == "extend":
+            await self.market.extend_hit(market_hit_id, to=effect.detail["to"], token=effect.token)
+        elif effect.kind == "expire":
+            await self.market.expire_hit(market_hit_id)
+        else:
+            until = self.stage.clock.now() + timedelta(seconds=self.spec.times.lifetime)
+            await self.market.renew_hit(market_hit_id, until)
+            return until
+        return None
+
+    async def save(self, happened: Sequence[tuple[Effect, Any]], now: datetime) -> dict[str, datetime]:
+        """Save what the market did, and what is due because of it."""
+        conn, job_no = self.stage.conn, self.brief.job_no
+        posted = [(e.hit_no, hit.market_hit_id, hit.expires_at) for e, hit in happened if e.kind == "create"]
+        await hits.posted(conn, job_no, posted, now)
+        await hits.shut(conn, job_no, [effect.hit_no for effect, _ in happened if effect.kind == "expire"], now)
+        for effect, until in happened:
+            if effect.kind == "renew":
+                await hits.reopened(conn, job_no, effect.hit_no, until)
+        pipeline = self.stage.service.settings.pipeline
+        await dues.want(conn, "collect", self.brief.market_no, now + timedelta(seconds=pipeline.collect_every))
+        # A job that was paused or cancelled meanwhile has HITs to expire.
+        return {"decide": now + timedelta(seconds=pipeline.infer_debounce)}
+
+    async def _know_hit_type(self) -> str:
+        conn, market_no = self.stage.conn, self.brief.market_no
+        properties = hit_properties(self.spec)
+        properties_hash = hashlib.sha256(msgspec.json.encode(properties)).digest()
+        known = await hit_types.find(conn, market_no, properties_hash)
+        if known is None:
+            known = await self.market.hit_type(properties)
+            await hit_types.keep(conn, market_no, properties_hash, known, self.stage.clock.now())
+        return known
+
+
+def hit_properties(spec: Spec) -> HitProperties:
+    """Return what workers see a job's HITs grouped by."""
+    return HitProperties(
+        title=(spec.title or spec.name)[:128],
+        description=spec.description or spec.task.question,
+        keywords=", ".join(spec.keywords),
+        reward_cents=spec.reward_cents,
+        assignment_seconds=spec.times.assignment,
+        auto_approval_seconds=spec.times.auto_approval,
+        requirements=spec.requirements,
+    )

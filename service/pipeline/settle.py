@@ -1,0 +1,66 @@
+"""Settle: pay for work that was handed in, and close HITs of which nothing more can come. Through the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from service.markets import Market
+from service.markets.market import Refused
+from service.pipeline.outbox import Outbox
+from service.pipeline.stage import Stage
+from service.store import assignments, briefs, dues, effects, hits, money
+from service.store.effects import Effect
+
+KINDS = ("approve", "delete")
+
+
+async def run(stage: Stage) -> None:
+    """Send what is due, batch after batch, until nothing is."""
+    while True:
+        brief = await briefs.load(stage.conn, stage.due.subject)
+        market = stage.service.markets[brief.market]
+        outbox = Outbox(stage, market, brief.market_no, KINDS)
+        batch = await outbox.load(running=brief.running)
+        if not batch:
+            break
+        payer = Payer(stage, market)
+        payer.hits = await hits.to_post(stage.conn, brief.job_no, [effect.hit_no for effect in batch])
+        await outbox.send(batch, payer.call, payer.save)
+    following = await effects.next_due(stage.conn, brief.job_no, KINDS, running=brief.running)
+    async with stage.conn.transaction():
+        then = {"settle": following} if following else None
+        await dues.finish(stage.conn, stage.due, now=stage.clock.now(), then=then)
+
+
+class Payer:
+    """Approves assignments and deletes HITs of one job."""
+
+    def __init__(self, stage: Stage, market: Market) -> None:
+        self.stage, self.market = stage, market
+        self.hits: dict[int, tuple[str | None, int]] = {}
+
+    async def call(self, effect: Effect) -> None:
+        """Make one effect happen on the market."""
+        if effect.kind == "approve":
+            await self.market.approve(effect.detail["market_assignment_id"])
+            return
+        market_hit_id, _ = self.hits[effect.hit_no]
+        if market_hit_id is None:
+            raise Refused(f"HIT {effect.hit_no} is not on the market")
+        await self.market.delete_hit(market_hit_id)
+
+    async def save(self, happened: Sequence[tuple[Effect, Any]], now: datetime) -> dict[str, datetime]:
+        """Save what was paid and closed."""
+        conn, job_no = self.stage.conn, self.stage.due.subject
+        paid = [effect.assignment_no for effect, _ in happened if effect.assignment_no is not None]
+        if paid:
+            await money.spend(conn, job_no, paid, now)
+            await assignments.approved(conn, job_no, paid, now)
+        closed = [effect.hit_no for effect, _ in happened if effect.kind == "delete"]
+        if closed:
+            await hits.close(conn, job_no, closed, now)
+            await money.release(conn, job_no, closed, now)
+        debounce = self.stage.service.settings.pipeline.infer_debounce
+        return {"decide": now + timedelta(seconds=debounce)}

@@ -1,0 +1,120 @@
+"""What decide reads of a job, and how its decisions are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from service.store.dues import Connection
+
+_JOB = """
+SELECT j.job_id, j.state,
+    (SELECT count(*) FROM item i WHERE i.job_no = j.job_no AND i.state = 'open' AND NOT i.is_gold) AS open_items,
+    (SELECT count(*) FROM effect e WHERE e.job_no = j.job_no AND e.state IN ('due', 'parked')) AS open_effects,
+    (SELECT r.kind = 'closing' FROM run r WHERE r.job_no = j.job_no ORDER BY r.run_no DESC LIMIT 1) AS closing_run,
+    EXISTS (SELECT FROM answer a WHERE a.job_no = j.job_no) AS has_answers
+FROM job j WHERE j.job_no = $1
+"""
+_HITS = """
+SELECT h.hit_no, h.state, h.wanted, h.slots, h.collected, h.reviewed, h.pending, h.listed_at IS NOT NULL AS listed,
+    coalesce(h.expires_at <= $2, false) AS expired,
+    EXISTS (SELECT FROM effect e WHERE e.job_no = h.job_no AND e.hit_no = h.hit_no AND e.assignment_no IS NULL
+            AND e.state IN ('due', 'parked')) AS busy
+FROM hit h WHERE h.job_no = $1 AND h.state <> 'closed' ORDER BY h.hit_no
+"""
+_ITEMS = """
+WITH counted AS (
+    SELECT a.item_no, count(DISTINCT a.worker_no) AS n
+    FROM answer a JOIN assignment s USING (job_no, assignment_no) WHERE a.job_no = $1 AND s.state <> 'rejected'
+    GROUP BY a.item_no
+)
+SELECT i.item_no, s.hit_no, i.minimum, i.maximum, i.target, coalesce(n.n, 0), c.confidence,
+    coalesce(c.n_answers, 0) = coalesce(n.n, 0)
+FROM item i JOIN hit_slot s USING (job_no, item_no) LEFT JOIN counted n USING (item_no)
+LEFT JOIN consensus c USING (job_no, item_no)
+WHERE i.job_no = $1 AND i.state = 'open' AND NOT i.is_gold ORDER BY i.item_no
+"""
+_SETTLE = """
+WITH settled AS (
+    UPDATE item SET state = 'settled', settled_by = s.by, settled_at = $2
+    FROM unnest($3::int4[], $4::text[]) AS s (item_no, by)
+    WHERE item.job_no = $1 AND item.item_no = s.item_no AND item.state = 'open'
+    RETURNING item.item_no
+), revised AS (
+    UPDATE consensus c SET revision = c.revision + 1 FROM settled s WHERE c.job_no = $1 AND c.item_no = s.item_no
+    RETURNING c.item_no, c.revision, c.run_no, c.label, c.confidence, c.n_answers
+)
+INSERT INTO consensus_history (job_no, item_no, revision, at, run_no, label, confidence, n_answers, state)
+SELECT $1, item_no, revision, $2, run_no, label, confidence, n_answers, 'settled' FROM revised
+"""
+_END = """
+UPDATE job SET state = $2, ended_at = $3 WHERE job_no = $1 AND state = $4 AND reserved_cents = 0
+  AND NOT EXISTS (SELECT FROM hit h WHERE h.job_no = $1 AND h.state <> 'closed')
+  AND ($4 <> 'running' OR NOT EXISTS (SELECT FROM item i WHERE i.job_no = $1 AND i.state = 'open' AND NOT i.is_gold))
+"""
+_PAUSE = "UPDATE job SET state = 'paused', pause_reason = $2 WHERE job_no = $1 AND state = 'running' RETURNING true"
+
+
+class JobState(Struct, frozen=True):
+    """A job as decide sees it; closing_run: the newest run was the last."""
+
+    job_id: str
+    state: str
+    open_items: int
+    open_effects: int
+    closing_run: bool | None
+    has_answers: bool
+
+
+class HitState(Struct, frozen=True):
+    """A HIT as decide sees it. listed: we know what is pending; busy: an effect of its own is on its way."""
+
+    hit_no: int
+    state: str
+    wanted: int
+    slots: int
+    collected: int
+    reviewed: int
+    pending: int
+    listed: bool
+    expired: bool
+    busy: bool
+
+
+class ItemState(Struct, frozen=True):
+    """An open item of a HIT as decide sees it. fresh: its consensus counts all of its answers."""
+
+    item_no: int
+    hit_no: int
+    minimum: int
+    maximum: int
+    target: float
+    n_answers: int
+    confidence: float | None
+    fresh: bool
+
+
+async def load(conn: Connection, job_no: int, now: datetime) -> tuple[JobState, list[HitState], list[ItemState]]:
+    """Return a job, its HITs that are not closed, and its open items that stand in a HIT."""
+    job = JobState(*await conn.fetchrow(_JOB, job_no))
+    hits = [HitState(*row) for row in await conn.fetch(_HITS, job_no, now)]
+    items = [ItemState(*row) for row in await conn.fetch(_ITEMS, job_no)]
+    return job, hits, items
+
+
+async def settle(conn: Connection, job_no: int, settled: Sequence[tuple[int, str]], now: datetime) -> None:
+    """Settle items: (item_no, by). A settled item's consensus gets a revision of its own."""
+    if settled:
+        await conn.execute(_SETTLE, job_no, now, *map(list, zip(*settled, strict=True)))
+
+
+async def end(conn: Connection, job_no: int, *, was: str, becomes: str, now: datetime) -> bool:
+    """End a job that owes nothing."""
+    return bool((await conn.execute(_END, job_no, becomes, now, was)) == "UPDATE 1")
+
+
+async def pause(conn: Connection, job_no: int, reason: str) -> bool:
+    """Pause a running job; False where it was not running."""
+    return bool(await conn.fetchval(_PAUSE, job_no, reason))

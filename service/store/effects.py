@@ -1,0 +1,139 @@
+"""Effects: what must happen on a market, written down with its cause and sent after the commit."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b32encode
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from service.store.dues import Connection
+
+_INSERT = """
+INSERT INTO effect (job_no, kind, hit_no, assignment_no, generation, token, detail, due_at, created_at)
+SELECT $1, e.kind, e.hit_no, e.assignment_no, e.generation, e.token, e.detail, $8, $8
+FROM unnest($2::text[], $3::int4[], $4::bigint[], $5::int4[], $6::text[], $7::jsonb[])
+    AS e (kind, hit_no, assignment_no, generation, token, detail)
+"""
+_GENERATIONS = """
+SELECT kind, hit_no, max(generation) FROM effect
+WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND assignment_no IS NULL GROUP BY kind, hit_no
+"""
+# Of a job that does not run, only what closes HITs, and what may have happened already and so must be known.
+_DUE = """
+SELECT effect_no, kind, hit_no, assignment_no, token, detail, attempts, first_sent_at FROM effect
+WHERE job_no = $1 AND kind = ANY($2::text[]) AND state = 'due' AND due_at <= $3
+  AND ($4 OR kind IN ('expire', 'approve', 'delete') OR first_sent_at IS NOT NULL)
+ORDER BY effect_no LIMIT $5
+"""
+_NEXT_DUE = """
+SELECT min(due_at) FROM effect
+WHERE job_no = $1 AND kind = ANY($2::text[]) AND state = 'due'
+  AND ($3 OR kind IN ('expire', 'approve', 'delete') OR first_sent_at IS NOT NULL)
+"""
+_SENDING = """
+UPDATE effect SET attempts = attempts + 1, first_sent_at = coalesce(first_sent_at, $2)
+WHERE effect_no = ANY($1::bigint[])
+"""
+_DONE = "UPDATE effect SET state = 'done', ended_at = $2, last_error = NULL WHERE effect_no = ANY($1::bigint[])"
+_LATER = "UPDATE effect SET due_at = $2, last_error = $3 WHERE effect_no = $1"
+_PARK = "UPDATE effect SET state = 'parked', last_error = $2 WHERE effect_no = $1"
+_UNPARK = """
+UPDATE effect SET state = 'due', due_at = $2
+WHERE job_no = $1 AND state = 'parked' AND (SELECT state = 'running' FROM job WHERE job_no = $1) RETURNING kind
+"""
+_DROP = """
+UPDATE effect SET state = 'dropped', ended_at = $3
+WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND kind = 'create'
+  AND (state = 'parked' OR (state = 'due' AND first_sent_at IS NULL))
+RETURNING hit_no
+"""
+
+
+class Effect(Struct, frozen=True):
+    """An effect that is due. `in_doubt_since` is set where an earlier send has no known outcome."""
+
+    effect_no: int
+    kind: str
+    hit_no: int
+    assignment_no: int | None
+    token: str
+    detail: dict[str, Any]
+    attempts: int
+    in_doubt_since: datetime | None
+
+
+class Wanted(Struct, frozen=True):
+    """An effect to write down."""
+
+    kind: str
+    hit_no: int
+    assignment_no: int | None = None
+    detail: dict[str, Any] = {}
+
+
+def token(job_id: str, kind: str, subject: int, generation: int) -> str:
+    """Return the request token of an effect: the same for the same cause, whoever computes it and when."""
+    digest = hashlib.sha256(f"assay|{job_id}|{kind}|{subject}|{generation}".encode()).digest()
+    return b32encode(digest).decode("ascii")[:52]
+
+
+async def write(conn: Connection, job_no: int, job_id: str, wanted: Sequence[Wanted], now: datetime) -> None:
+    """Write effects down in the transaction of their cause; each HIT's next of a kind is its next generation."""
+    if not wanted:
+        return
+    of_hits = {effect.hit_no for effect in wanted if effect.assignment_no is None}
+    last = {(kind, hit_no): gen for kind, hit_no, gen in await conn.fetch(_GENERATIONS, job_no, list(of_hits))}
+    rows = []
+    for effect in wanted:
+        subject = effect.hit_no if effect.assignment_no is None else effect.assignment_no
+        generation = last.get((effect.kind, effect.hit_no), -1) + 1 if effect.assignment_no is None else 0
+        name = token(job_id, effect.kind, subject, generation)
+        rows.append((effect.kind, effect.hit_no, effect.assignment_no, generation, name, effect.detail))
+    await conn.execute(_INSERT, job_no, *map(list, zip(*rows, strict=True)), now)
+
+
+async def due(
+    conn: Connection, job_no: int, kinds: Iterable[str], now: datetime, *, running: bool, limit: int
+) -> list[Effect]:
+    """Return effects to send now, the oldest first."""
+    return [Effect(*row) for row in await conn.fetch(_DUE, job_no, list(kinds), now, running, limit)]
+
+
+async def next_due(conn: Connection, job_no: int, kinds: Iterable[str], *, running: bool) -> datetime | None:
+    """Return when the next effect of these kinds falls due, if any is left."""
+    at: datetime | None = await conn.fetchval(_NEXT_DUE, job_no, list(kinds), running)
+    return at
+
+
+async def sending(conn: Connection, effects: Sequence[Effect], now: datetime) -> None:
+    """Commit, before the call, that these may be about to happen."""
+    await conn.execute(_SENDING, [effect.effect_no for effect in effects], now)
+
+
+async def done(conn: Connection, effects: Sequence[Effect], now: datetime) -> None:
+    """Save that effects are known to have happened."""
+    await conn.execute(_DONE, [effect.effect_no for effect in effects], now)
+
+
+async def later(conn: Connection, effect: Effect, at: datetime, error: str) -> None:
+    """Send an effect again, not before `at`."""
+    await conn.execute(_LATER, effect.effect_no, at, error[:1000])
+
+
+async def park(conn: Connection, effect: Effect, error: str) -> None:
+    """Set an effect aside that cannot succeed until a person has done something."""
+    await conn.execute(_PARK, effect.effect_no, error[:1000])
+
+
+async def drop_creations(conn: Connection, job_no: int, hit_nos: Sequence[int], now: datetime) -> list[int]:
+    """Drop creations that were never sent, or refused; returns the HITs that will now never be."""
+    return [row["hit_no"] for row in await conn.fetch(_DROP, job_no, list(hit_nos), now)]
+
+
+async def unpark_resumed(conn: Connection, job_no: int, now: datetime) -> bool:
+    """Send a running job's parked effects again: whoever resumed it has mended what parked them."""
+    return bool(await conn.fetch(_UNPARK, job_no, now))
