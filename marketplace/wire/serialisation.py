@@ -7,7 +7,9 @@ from typing import Any
 
 
 def serialise(shape: Any, value: Any) -> Any:
-    """Return what goes into the JSON for a botocore shape: times as seconds since 1970 with a fraction, members that are None left out.
+    """Return what goes into the JSON for a botocore shape.
+
+    Times become seconds since 1970 with a fraction; members that are None are left out.
 
     Raises
     ------
