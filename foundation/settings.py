@@ -72,13 +72,21 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class MarketplaceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Our own marketplace. `misbehave` allows it to be told to throttle, delay and fail: for tests alone."""
+    """Our own marketplace.
+
+    `installation_key` encrypts the requesters' secrets; without it the data folder's is used. `misbehave` allows the
+    marketplace to be told to throttle, delay and fail: for tests alone.
+    """
 
     fees: Fees = "mturk"
     opening_deposit_cents: Annotated[int, Meta(ge=0, le=100_000_000_000)] = 100_000
     session_days: Annotated[int, Meta(ge=1, le=365)] = 14
+    installation_key: str | None = None
     misbehave: bool = False
     sweep_every: Seconds = 5.0
+
+    def __repr__(self) -> str:
+        return f"MarketplaceSettings(fees={self.fees!r})"  # never the key
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, g
 
 import msgspec
 
+from foundation.errors import PlainError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PREFIX = "ASSAY_"
-_SECRET = ("secret", "password", "access_key", "database_url")
+_SECRET = ("secret", "password", "access_key", "installation_key", "database_url")
 _CLOSE = 0.7  # how like a setting's name an unknown variable must be to be taken for a slip
 
 T = TypeVar("T")
 Key = tuple[str, ...]
 
 
-class SettingsError(Exception):
+class SettingsError(PlainError):
     """A setting is wrong; the message is one line that names it, its source and what was expected."""
 
 

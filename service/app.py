@@ -1,37 +1,62 @@
-"""The service: what its API and its pipeline share."""
+"""The service: what its API and its pipeline are handed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
-from foundation.clock import Clock
 from foundation.postgres.pool import create_pool
-from foundation.settings import Settings
-from service.markets import Market
-from service.store import pace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import asyncpg
+
+    from foundation.clock import Clock
+    from foundation.settings import Settings
+    from service.markets.market import Market
 
 SCHEMA = "assay"
-_CONNECTIONS = 20
 
 
+@dataclass(frozen=True, slots=True)
 class Service:
-    """A pool of connections, the clock, the settings, and the markets by name."""
+    """One process' hold on the world: its database, its markets, its clock and its settings."""
 
-    def __init__(self, settings: Settings, pool: Any, clock: Clock, markets: Mapping[str, Market]) -> None:
-        self.settings, self.pool, self.clock, self.markets = settings, pool, clock, markets
+    pool: asyncpg.Pool
+    clock: Clock
+    settings: Settings
+    markets: Mapping[str, Market]
 
     @classmethod
-    async def open(cls, settings: Settings, dsn: str, clock: Clock, markets: Mapping[str, Market]) -> Service:
-        """Connect to the database, whose schema is up to date, and enter the configured markets in it."""
-        pool = await create_pool(dsn, min_size=2, max_size=_CONNECTIONS, schema=SCHEMA)
-        async with pool.acquire() as conn:
-            for name in markets:
-                await pace.know_market(conn, name, settings.markets[name].initial_rate, clock.now())
-        return cls(settings, pool, clock, markets)
+    async def open(
+        cls, settings: Settings, dsn: str, clock: Clock, markets: Mapping[str, Market], *, connections: int = 20
+    ) -> Self:
+        """Connect to the database.
+
+        Parameters
+        ----------
+        settings : Settings
+            All of them; `settings.markets` may name more markets than this process opens.
+        dsn : str
+            The database, migrated.
+        clock : Clock
+            The time.
+        markets : Mapping
+            The markets of this process by name; `close` closes them.
+        connections : int
+            The most connections held at once. The pipeline takes up to nine of them.
+
+        Raises
+        ------
+        DatabaseError
+            Where the database cannot be reached or is too old.
+        """
+        pool = await create_pool(dsn, min_size=1, max_size=connections, schema=SCHEMA)
+        return cls(pool=pool, clock=clock, settings=settings, markets=dict(markets))
 
     async def close(self) -> None:
-        """Let go of connections and markets."""
+        """Let go of markets and database."""
         for market in self.markets.values():
             await market.close()
         await self.pool.close()

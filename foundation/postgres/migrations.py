@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
+from foundation.errors import PlainError
 from foundation.postgres.pool import connect
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ SCHEMAS: Final = {"service": "assay", "marketplace": "marketplace"}
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql\Z")
 
 
-class MigrationError(Exception):
+class MigrationError(PlainError):
     """The schema cannot be brought to what the code expects; the message is one line that says why."""
 
 

@@ -9,13 +9,15 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import msgspec
 
+from foundation.errors import PlainError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 MINIMUM_VERSION = 15
 
 
-class DatabaseError(Exception):
+class DatabaseError(PlainError):
     """The database cannot be used as asked; the message is one line that says what to do."""
 
 
