@@ -1,7 +1,7 @@
 """One worker's browser: cookies of its own, and the steps that a person takes at the worker site.
 
-A request whose connection drops, or which meets a server in trouble, is sent again. That is safe for each of them:
-accepting an accepted HIT leads to the same assignment, and the marketplace takes an assignment once.
+A request whose connection drops, or which meets a server in trouble, is sent again. That is safe for each of
+them: accepting an accepted HIT leads to the same assignment, and the marketplace takes an assignment once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TROUBLE = {429, 500, 502, 503, 504}
 """Statuses that a person answers with the reload button."""
 
 
-class Refused(Exception):  # noqa: N818 (a refusal is an answer, not a fault)
+class Refused(Exception):
     """The site said no, with a page that says why.
 
     Attributes
@@ -43,7 +43,7 @@ class Refused(Exception):  # noqa: N818 (a refusal is an answer, not a fault)
         self.reason = reason
 
 
-class Unreachable(Exception):  # noqa: N818
+class Unreachable(Exception):
     """The site did not answer, however often it was asked."""
 
 
@@ -70,7 +70,7 @@ class Browser:
     """
 
     def __init__(
-        self, base: str, invitation: str, connector: aiohttp.TCPConnector, sleep: Sleep = asyncio.sleep
+        self, base: str, invitation: str, connector: aiohttp.BaseConnector, sleep: Sleep = asyncio.sleep
     ) -> None:
         self._home = base.rstrip("/") + "/worker"
         self._invitation = invitation

@@ -93,8 +93,7 @@ class Page:
     def groups(self) -> list[Group]:
         """List the HIT groups of the page."""
         return [
-            Group(visible(node), urljoin(self.url, _attribute(node, "href")))
-            for node in self.tree().css("a.group")
+            Group(visible(node), urljoin(self.url, _attribute(node, "href"))) for node in self.tree().css("a.group")
         ]
 
     def frame(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Recorded answers of real workers, read from a folder of ``labels.csv`` and, where there is one, ``items.jsonl``."""
+"""Recorded answers of real workers, from a folder of ``labels.csv`` and, maybe, ``items.jsonl``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from simulation.pages import collapse
@@ -28,7 +29,7 @@ class Recorded:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Recording:
     """What workers answered, and what they saw.
 
@@ -54,8 +55,9 @@ class Recording:
         """The recorded workers, in order of their first answer."""
         return list(dict.fromkeys(answer.worker for answer in self.answers))
 
+    @cached_property
     def tasks_by_content(self) -> dict[str, list[str]]:
-        """Return the tasks that show each content; two tasks may look the same."""
+        """The tasks that show each content; two tasks may look the same."""
         tasks: dict[str, list[str]] = defaultdict(list)
         for task, content in self.shown.items():
             tasks[content].append(task)
@@ -84,9 +86,7 @@ def read_recording(folder: Path, *, limit: int | None = None, withhold: int = 0)
     shown = _read_items(items) if items.exists() else {row.task: collapse(row.task) for row in rows}
     missing = next((row for row in rows if row.task not in shown), None)
     if missing:
-        raise RecordingError(
-            f"labels.csv, line {missing.row + 2}: task {missing.task!r} is not in items.jsonl"
-        )
+        raise RecordingError(f"labels.csv, line {missing.row + 2}: task {missing.task!r} is not in items.jsonl")
     if limit is not None:
         shown = dict(list(shown.items())[:limit])
     rows = [row for row in rows if row.task in shown]
@@ -121,7 +121,5 @@ def _read_items(path: Path) -> dict[str, str]:
                 row = json.loads(line)
                 shown[str(row["task"])] = collapse(str(row["text"]))
             except (ValueError, KeyError, TypeError) as error:
-                raise RecordingError(
-                    f'{path}, line {number}: expected {{"task": ..., "text": ...}}'
-                ) from error
+                raise RecordingError(f'{path}, line {number}: expected {{"task": ..., "text": ...}}') from error
     return shown

@@ -36,14 +36,13 @@ class Schedule:
         self._of_task: dict[str, list[Recorded]] = defaultdict(list)
         for answer in recording.answers:
             self._of_task[answer.task].append(answer)
-        self._tasks = recording.tasks_by_content()
+        self._tasks = recording.tasks_by_content
         self._hit_of: dict[str, str] = {}  # task to the HIT that shows it
         self._turns: dict[str, list[tuple[int, str, Turn]]] = defaultdict(list)  # per worker, a heap
         self._free: list[tuple[int, str]] = []  # a heap of (row, worker); may be out of date
         self._busy: set[str] = set()
         self._parked: dict[str, list[Turn]] = defaultdict(list)
         self.recorded = len(self._pending)
-        self.unknown_hits = 0
 
     @property
     def left(self) -> int:
@@ -55,7 +54,6 @@ class Schedule:
         tasks = [self._task_shown(question, hit) for question in questions]
         known = [task for task in tasks if task is not None]
         if not known or len(known) < len(tasks):
-            self.unknown_hits += 1
             return False
         for answer in self._of_task[known[0]]:
             answers = tuple(self._pending.get((task, answer.worker)) for task in known)
@@ -68,6 +66,11 @@ class Schedule:
         """Learn that a HIT is open, so that those it had no room for may try again."""
         for turn in self._parked.pop(hit, ()):
             self._offer(turn)
+
+    def try_again(self) -> None:
+        """Offer the turns again that found no room, in case a HIT that the reader is not shown was opened."""
+        for hit in list(self._parked):
+            self.list_again(hit)
 
     def take(self) -> Turn | None:
         """Deal the earliest turn whose worker is free; None where there is none."""
