@@ -1,0 +1,44 @@
+"""Labels: each item's consensus, as it stands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from service.store.dues import Connection
+
+_PAGE = """
+SELECT i.item_no, i.external_id, i.batch, i.is_gold, i.state, i.settled_by, i.settled_at, c.label, c.probabilities,
+    c.confidence, coalesce(c.n_answers, 0), coalesce(c.revision, 0), r.run_id
+FROM item i
+LEFT JOIN consensus c ON c.job_no = i.job_no AND c.item_no = i.item_no
+LEFT JOIN run r ON r.job_no = c.job_no AND r.run_no = c.run_no
+WHERE i.job_no = $1 AND i.item_no > $2 AND ($3 OR NOT i.is_gold) AND ($4::text IS NULL OR i.state = $4)
+ORDER BY i.item_no LIMIT $5
+"""
+
+
+class LabelRow(Struct, frozen=True):
+    """An item with its consensus; label, probabilities, confidence and run_id are None before the first run."""
+
+    item_no: int
+    external_id: str
+    batch: str | None
+    is_gold: bool
+    state: str
+    settled_by: str | None
+    settled_at: datetime | None
+    label: int | None
+    probabilities: list[float] | None
+    confidence: float | None
+    n_answers: int
+    revision: int
+    run_id: str | None
+
+
+async def page(
+    conn: Connection, job_no: int, *, after: int, gold: bool, state: str | None, limit: int
+) -> list[LabelRow]:
+    """Return a job's labels in the order of its items."""
+    return [LabelRow(*row) for row in await conn.fetch(_PAGE, job_no, after, gold, state, limit)]
