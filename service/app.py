@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from foundation.postgres.pool import create_pool
+from service.store import pace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +54,9 @@ class Service:
             Where the database cannot be reached or is too old.
         """
         pool = await create_pool(dsn, min_size=1, max_size=connections, schema=SCHEMA)
+        async with pool.acquire() as conn:
+            for name, market in settings.markets.items():
+                await pace.know_market(conn, name, market.initial_rate, clock.now())
         return cls(pool=pool, clock=clock, settings=settings, markets=dict(markets))
 
     async def close(self) -> None:
