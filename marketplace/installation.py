@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from foundation.errors import PlainError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 KEY_FILE = "installation.key"
 
 
-class InstallationKeyError(Exception):
+class InstallationKeyError(PlainError):
     """The installation key is missing, malformed or not the one that was used; the message says what to do."""
 
 
