@@ -29,8 +29,8 @@ _TAKE_NUMBERS = "UPDATE job SET next_worker_no = $2 WHERE job_no = $1"
 _KEEP = """
 INSERT INTO assignment (job_no, hit_no, worker_no, market_assignment_id, state, accepted_at, submitted_at, approve_by,
                         collected_at, decided_at, raw, problem)
-SELECT $1, a.hit_no, a.worker_no, a.id, a.state, a.accepted_at, a.submitted_at, a.approve_by, $2,
-       CASE WHEN a.state <> 'submitted' THEN $2 END, a.raw, a.problem
+SELECT $1, a.hit_no, a.worker_no, a.id, a.state, a.accepted_at, a.submitted_at, a.approve_by, $2::timestamptz,
+       CASE WHEN a.state <> 'submitted' THEN $2::timestamptz END, a.raw, a.problem
 FROM unnest($3::int4[], $4::int4[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[],
             $10::text[], $11::text[])
     AS a (hit_no, worker_no, id, state, accepted_at, submitted_at, approve_by, raw, problem)

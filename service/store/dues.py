@@ -26,8 +26,8 @@ SELECT stage, subject, wanted FROM due WHERE finished < wanted AND due_at <= $1 
 _NEXT = "SELECT min(due_at) FROM due WHERE finished < wanted AND due_at > $1"
 _CLAIM = "SELECT wanted FROM due WHERE stage = $1 AND subject = $2 AND finished < wanted AND due_at <= $3"
 _POSTPONE = "UPDATE due SET due_at = greatest(due_at, $3) WHERE stage = $1 AND subject = $2 AND finished < wanted"
-_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('assay:' || $1 || ':' || $2::text, 0))"
-_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('assay:' || $1 || ':' || $2::text, 0))"
+_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('assay:' || $1::text || ':' || $2::bigint::text, 0))"
+_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('assay:' || $1::text || ':' || $2::bigint::text, 0))"
 
 
 class Due(Struct, frozen=True):

@@ -1,0 +1,191 @@
+"""A job goes from items to labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aggregation import LabelTable, aggregate
+from tests.pipeline.plain_market import answers_xml
+
+FEE = 1  # cents on a reward of five
+
+
+async def test_one_item_becomes_one_label(house):
+    job = await house.job(items=["b"], redundancy={"minimum": 1, "maximum": 1})
+    await house.until(house.is_state(job, "done"), work=lambda: house.market.work("AW1", "abc".index))
+    assert await house.rows("SELECT label, n_answers, revision FROM consensus") == [(1, 1, 2)]
+    assert await house.rows("SELECT settled_by FROM item") == [("maximum",)]
+    assert await house.rows("SELECT reserved_cents, spent_cents FROM job") == [(0, 5 + FEE)]
+    assert await house.rows("SELECT kind, cents FROM money ORDER BY entry_no") == [
+        ("reserve", 6),
+        ("spend", 6),
+        ("release", 0),
+    ]
+    assert len(house.market.approvals) == 1
+    assert all(hit.deleted for hit in house.market.hits.values())
+
+
+async def test_an_item_is_asked_about_again_until_the_target_or_the_maximum(house):
+    """Agreement settles at the minimum; a split goes on to the maximum."""
+    job = await house.job(
+        items=["a", "b", "c", "split"], redundancy={"minimum": 2, "maximum": 5, "target_confidence": 0.99}
+    )
+    workers = iter(range(100))
+
+    def work():
+        number = next(workers)
+        house.market.work(f"AW{number}", lambda text: number % 3 if text == "split" else "abc".index(text))
+
+    await house.until(house.is_state(job, "done"), work=work)
+    settled = dict(await house.rows("SELECT payload->>'text', settled_by FROM item"))
+    assert settled["split"] == "maximum"
+    assert settled["a"] == "target"
+    answers = dict(await house.rows("SELECT item_no, count(*) FROM answer GROUP BY item_no"))
+    assert answers[3] == 5
+    assert answers[0] < 5
+    assert await house.value("SELECT spent_cents FROM job") == 6 * sum(answers.values())
+
+
+async def test_gold_is_mixed_in_once_each_scored_and_left_out_of_the_consensus(house):
+    items, gold = list("abcabcabc"), [("a", [0]), ("b", [1]), ("c", [2])]
+    job = await house.job(
+        items=items, gold=gold, bundle={"items": 3, "gold": 1}, redundancy={"minimum": 2, "maximum": 2}
+    )
+    right, wrong = "abc".index, lambda text: ("abc".index(text) + 1) % 3
+
+    def work():
+        house.market.work("AGOOD", right)
+        house.market.work("ABAD", wrong)
+
+    await house.until(house.is_state(job, "done"), work=work)
+    assert len(house.market.hits) == 3
+    assert await house.value("SELECT count(*) FROM consensus") == len(items)
+    scores = await house.rows(
+        "SELECT market_worker_id, gold_right, gold_total FROM job_worker JOIN worker USING (worker_id) ORDER BY 1"
+    )
+    assert scores == [("ABAD", 0, 3), ("AGOOD", 3, 3)]
+    # Gold tells the two apart where agreement cannot.
+    labels = await house.rows("SELECT label FROM consensus ORDER BY item_no")
+    assert [label for (label,) in labels] == [0, 1, 2] * 3
+
+
+async def test_labels_are_what_aggregate_implies_of_the_answers(house):
+    rng = np.random.default_rng(5)
+    truth = rng.integers(3, size=40)
+    items = [f"{number} {'abc'[label]}" for number, label in enumerate(truth)]
+    job = await house.job(items=items, redundancy={"minimum": 3, "maximum": 5})
+    workers = iter(range(1000))
+
+    def work():
+        skill = 0.5 + 0.5 * rng.random()
+        house.market.work(
+            f"AW{next(workers)}",
+            lambda text: "abc".index(text[-1]) if rng.random() < skill else int(rng.integers(3)),
+            limit=int(rng.integers(1, 30)),
+        )
+
+    await house.until(house.is_state(job, "done"), work=work)
+    rows = np.array(await house.rows("SELECT item_no, worker_no, label FROM answer"))
+    expected = aggregate(LabelTable.from_arrays(*rows.T, 3, n_items=len(items)))
+    stored = await house.rows("SELECT label, probabilities FROM consensus ORDER BY item_no")
+    assert [label for label, _ in stored] == expected.labels.tolist()
+    np.testing.assert_allclose([p for _, p in stored], expected.posterior, atol=1e-9)
+    assert await house.value("SELECT kind FROM run ORDER BY run_no DESC LIMIT 1") == "closing"
+
+
+async def test_pause_takes_hits_from_view_and_still_takes_and_pays_what_comes_in(house):
+    job = await house.job(items=["a", "b", "c"], redundancy={"minimum": 2, "maximum": 2})
+    await house.step()
+    hit = next(iter(house.market.hits.values()))
+    assignment = house.market.accept(hit, "AW1")
+    await house.set_state(job, "paused", "lunch")
+    await house.step()
+    await house.step()
+    assert house.market.work("AW2", "abc".index) == 0, "nothing can be accepted of a paused job"
+    house.market.submit(hit, assignment, answers_xml([0]))
+    await house.step()
+    await house.step()
+    assert house.market.approvals == [assignment]
+    await house.set_state(job, "running")
+    names = iter(range(100))
+    await house.until(house.is_state(job, "done"), work=lambda: house.market.work(f"AX{next(names)}", "abc".index))
+    assert await house.value("SELECT count(*) FROM answer") == 6
+    assert len(house.market.hits) == 3, "resuming renews HITs, it does not make new ones"
+
+
+async def test_cancel_waits_for_accepted_work_and_releases_the_rest(house):
+    job = await house.job(items=["a", "b", "c"], redundancy={"minimum": 2, "maximum": 3})
+    await house.step()
+    hits = list(house.market.hits.values())
+    assignment = house.market.accept(hits[1], "AW1")
+    await house.set_state(job, "cancelling")
+    for _ in range(5):
+        await house.step()
+    assert await house.state(job) == "cancelling", "a worker is still at it"
+    house.market.submit(hits[1], assignment, answers_xml([1]))
+    await house.until(house.is_state(job, "cancelled"))
+    assert house.market.approvals == [assignment]
+    assert await house.rows("SELECT reserved_cents, spent_cents FROM job") == [(0, 6)]
+
+
+async def test_cancel_before_anything_is_posted_posts_nothing(house):
+    job = await house.job(items=["a", "b"], launch=False)
+    await house.set_state(job, "running")
+    async with house.service.pool.acquire() as conn:  # slice alone, so that the HITs are planned and not yet posted
+        from service.pipeline import slice as slicing
+        from service.pipeline.stage import Stage
+
+        due = await dues_claim(conn, "slice", job, house.clock)
+        await slicing.run(Stage(house.service, conn, due))
+    await house.set_state(job, "cancelling")
+    await house.until(house.is_state(job, "cancelled"))
+    assert house.market.hits == {}
+    assert await house.rows("SELECT reserved_cents, spent_cents FROM job") == [(0, 0)]
+
+
+async def dues_claim(conn, stage, subject, clock):
+    from service.store import dues
+
+    return await dues.claim(conn, stage, subject, clock.now())
+
+
+async def test_a_hit_that_expires_unfilled_is_renewed(house):
+    job = await house.job(items=["a"], redundancy={"minimum": 1, "maximum": 1}, times={"lifetime": 60})
+    for _ in range(30):
+        await house.step()
+    assert len(house.market.hits) == 1
+    await house.until(house.is_state(job, "done"), work=lambda: house.market.work("AW1", "abc".index))
+
+
+async def test_what_cannot_be_read_is_kept_flagged_and_stops_nothing(house):
+    job = await house.job(items=["a", "b"], bundle={"items": 2}, redundancy={"minimum": 1, "maximum": 3})
+    await house.step()
+    hit = next(iter(house.market.hits.values()))
+    bomb = '<!DOCTYPE x [<!ENTITY a "aaaa">]><QuestionFormAnswers>&a;</QuestionFormAnswers>'
+    for worker, raw in (("AW1", bomb), ("AW2", answers_xml([7, 1]))):
+        house.market.submit(hit, house.market.accept(hit, worker), raw)
+        for _ in range(6):
+            await house.step()
+    await house.until(house.is_state(job, "done"), work=lambda: house.market.work("AW3", "abc".index))
+    problems = await house.rows("SELECT raw, problem FROM assignment ORDER BY assignment_no")
+    assert problems[0][0] == bomb
+    assert "not XML" in problems[0][1]
+    assert problems[1][1] == "q1: '7' is none of the job's label values"
+    assert problems[2][1] is None
+    assert len(house.market.approvals) == 3, "unreadable work is paid: only a person may reject it"
+
+
+@pytest.mark.parametrize("maximum", [10, 12])
+async def test_a_hit_that_may_need_ten_is_made_with_ten(house, maximum):
+    job = await house.job(
+        items=["a"],
+        redundancy={"minimum": 2, "maximum": maximum, "target_confidence": 1.0},
+        allow_ten_or_more=True,
+    )
+    names = iter(range(100))
+    await house.until(
+        house.is_state(job, "done"), work=lambda: house.market.work(f"AW{next(names)}", lambda _: next(names) % 3)
+    )
+    assert await house.value("SELECT count(*) FROM answer") == maximum
+    assert await house.value("SELECT unit_cents FROM hit") == 5 + 2
