@@ -126,10 +126,11 @@ def _redact(key: str, value: Any) -> Any:
         return [_redact("", item) for item in value]
     if isinstance(value, bytes):
         return f"[{len(value)} bytes]"
-    return _scrub(value if isinstance(value, str) else str(value))
+    return scrub(value if isinstance(value, str) else str(value))
 
 
-def _scrub(text: str) -> str:
+def scrub(text: str) -> str:
+    """Return the text without passwords in addresses, secrets in queries and market worker ids."""
     text = _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)
     text = _QUERY_SECRET.sub(rf"\1{REDACTED}", text)
     return _WORKER_ID.sub(REDACTED, text)

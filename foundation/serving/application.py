@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from litestar import Litestar, MediaType, Response, get
+from litestar.enums import ScopeType
 from litestar.status_codes import HTTP_200_OK, HTTP_500_INTERNAL_SERVER_ERROR, HTTP_503_SERVICE_UNAVAILABLE
 from prometheus_client import Histogram
 
@@ -82,7 +83,7 @@ def _note(app: ASGIApp) -> ASGIApp:
     """Time and log each request by its route: a path itself may hold an invitation or an assignment's id."""
 
     async def noted(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
         method = str(scope.get("method"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any
 
 log = structlog.get_logger(__name__)
@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 GRACE_SECONDS = 9.0
 """How long a stop may take before the process ends all the same: within the ten that operators are promised."""
 
+_PART_SECONDS = 5.0
 _INTERRUPTED = 130  # 128 and SIGINT, as shells have it
 
 
@@ -75,7 +76,7 @@ class Stop:
 async def run_together(stop: Stop, *parts: Coroutine[Any, Any, None]) -> None:
     """Run the parts of a process until the stop is asked for; where one ends or fails before, all are to end.
 
-    Each part ends by itself when `stop.event` is set.
+    Each part ends by itself when `stop.event` is set; one that takes too long over it is cancelled.
 
     Raises
     ------
@@ -87,6 +88,22 @@ async def run_together(stop: Stop, *parts: Coroutine[Any, Any, None]) -> None:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stop.request()
-        await asyncio.wait(tasks)
+        _, late = await asyncio.wait(tasks, timeout=_PART_SECONDS)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=1)
     for task in tasks:
-        task.result()
+        if task.done() and not task.cancelled():
+            task.result()
+
+
+async def repeat(stop: Stop, duty: Callable[[], Awaitable[None]], *, every: float, name: str) -> None:
+    """Do a duty, again and again with so many seconds between, until the stop is asked for; a failure is logged."""
+    while not stop.event.is_set():
+        try:
+            await duty()
+        except Exception:
+            log.exception("a duty failed and will be tried again", duty=name, again_in=every)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.event.wait(), every)
