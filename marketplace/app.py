@@ -10,6 +10,7 @@ import structlog
 from litestar import Router
 
 from foundation.money import FEE_SCHEDULES
+from foundation.postgres.migrations import migration_state
 from foundation.postgres.pool import create_pool
 from marketplace.installation import load_installation_key
 from marketplace.misbehaviour import Misbehaviour
@@ -103,6 +104,11 @@ class Marketplace:
             session_life=timedelta(days=self.settings.session_days),
         )
         return create_site_router(site)
+
+    async def check(self) -> str | None:
+        """Tell what is missing for this marketplace to be ready, or None."""
+        state = await migration_state(self.pool, "marketplace")
+        return None if state.ready else f"migration {state.head} is missing; the database has {state.applied}"
 
     async def sweep(self) -> None:
         """Do what is due by the clock; safe to run anywhere and at any time, by several at once."""
