@@ -26,15 +26,23 @@ if TYPE_CHECKING:
 AnyRequest = Request[Any, Any, Any]
 
 
-class LostResponse(ASGIResponse):
+class LostResponse(Response[bytes]):
     """A response that the client never gets whole: the connection closes in the middle of it.
 
     It is sent in chunks and not ended. With a Content-Length and a short body, botocore would take what it got for
     the whole (it tells urllib3 not to enforce the length) and report success.
     """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Begin and do not end."""
+    def __init__(self) -> None:
+        super().__init__(content=b"", media_type=MEDIA_TYPE)
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
+        """Return what begins and does not end."""
+        return _Unended(media_type=MEDIA_TYPE)
+
+
+class _Unended(ASGIResponse):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as the base has it
         headers = [(b"content-type", MEDIA_TYPE.encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
@@ -44,7 +52,7 @@ def create_wire_handlers(endpoint: Endpoint, misbehaviour: Misbehaviour | None) 
     """Make the handlers; without a `misbehaviour` there is no way to ask for any."""
 
     @post("/", status_code=200, request_max_body_size=LONGEST_REQUEST, include_in_schema=False)
-    async def call(request: AnyRequest) -> Response[bytes] | LostResponse:
+    async def call(request: AnyRequest) -> Response[bytes]:
         signed = await _signed_request(request)
         request_id = new_request_id()
         if misbehaviour is None:
@@ -91,7 +99,7 @@ def _response(answer: Answer, request_id: str) -> Response[bytes]:
 
 async def _misbehave(
     endpoint: Endpoint, misbehaviour: Misbehaviour, signed: SignedRequest, request_id: str
-) -> Response[bytes] | LostResponse:
+) -> Response[bytes]:
     rule = misbehaviour.choose(requested_operation(signed))
     kind = rule.kind if rule else None
     if rule is not None and kind == "delay":

@@ -22,7 +22,7 @@ from marketplace.app import Marketplace
 from marketplace.store import assignments, ledger, requesters, workers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from foundation.clock import ManualClock
@@ -32,6 +32,9 @@ HTML_QUESTION = (
     'HTMLQuestion.xsd"><HTMLContent><![CDATA[<!doctype html><form><input name="q1"></form>]]></HTMLContent>'
     "<FrameHeight>0</FrameHeight></HTMLQuestion>"
 )
+
+
+_SESSION = boto3.session.Session()  # its model of the service is read once
 
 
 def free_port() -> int:
@@ -53,7 +56,7 @@ class Live:
 
     def client(self, *, attempts: int = 1, mode: str = "legacy", **given: Any) -> Any:
         """Make a boto3 client; it tries once unless told otherwise."""
-        return boto3.session.Session().client(
+        return _SESSION.client(
             "mturk",
             endpoint_url=given.get("endpoint", f"{self.url}/mturk"),
             region_name=given.get("region", "us-east-1"),
@@ -134,7 +137,7 @@ async def live_marketplace(dsn: str, data: Path, clock: ManualClock, **settings:
                 conn, requester_id=requester.requester_id, key=marketplace.key, now=clock.now()
             )
             await ledger.deposit(conn, requester_id=requester.requester_id, cents=10_000, now=clock.now())
-        async with serving(create_application([marketplace.requester_router()], checks={}), "127.0.0.1", port):
+        async with serving(create_application([marketplace.router()], checks={}), "127.0.0.1", port):
             yield Live(marketplace, url, clock, requester.requester_id, access_key, secret)
     finally:
         await marketplace.close()
@@ -158,6 +161,3 @@ async def live_without_fees(
 ) -> AsyncIterator[Live]:
     async with live_marketplace(marketplace_dsn, tmp_path, clock, fees="none") as served:
         yield served
-
-
-Call = "Callable[..., Awaitable[dict[str, Any]]]"
