@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from litestar import Response, get
 
 from marketplace.site.refusals import Refusal
 from marketplace.site.rendering import STATIC, static_file
+
+if TYPE_CHECKING:
+    from litestar.params import FromPath
 
 
 def _asset(name: str) -> Response[bytes]:
@@ -27,7 +32,7 @@ def script() -> Response[bytes]:
 
 
 @get("/{rest:path}", sync_to_thread=False)
-def nothing(rest: str) -> Response[bytes]:
+def nothing(rest: FromPath[str]) -> Response[bytes]:
     """Say that there is no such page."""
     del rest
     raise Refusal(404, "There is no such page", "Go to the list of HITs.", reason="gone")

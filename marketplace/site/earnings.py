@@ -14,6 +14,7 @@ from marketplace.store import browsing
 if TYPE_CHECKING:
     from litestar import Request, Response
 
+    from marketplace.site.given import Given
     from marketplace.site.site import Site
     from marketplace.store.sessions import Session
 
@@ -22,7 +23,7 @@ _PLACE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?)Z~([A-Z0-9]{
 
 
 @get("/earnings")
-async def earnings(request: Request[Any, Any, Any], site: Site, visitor: Session) -> Response[str]:
+async def earnings(request: Request[Any, Any, Any], site: Given[Site], visitor: Given[Session]) -> Response[str]:
     """List the worker's assignments, latest first, with their pay."""
     before = _place(request.query_params.get("before", ""))
     async with site.pool.acquire() as connection:

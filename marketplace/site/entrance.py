@@ -17,7 +17,9 @@ from marketplace.store import sessions, workers
 
 if TYPE_CHECKING:
     from litestar import Request, Response
+    from litestar.params import FromPath
 
+    from marketplace.site.given import Given
     from marketplace.site.site import Site
     from marketplace.site.visitors import Fields
     from marketplace.store.sessions import Session
@@ -27,7 +29,7 @@ _WRONG = "The worker ID or the password is wrong."
 
 
 @get("/join/{token:str}")
-async def invitation(request: Request[Any, Any, Any], site: Site, token: str) -> Response[str]:
+async def invitation(request: Request[Any, Any, Any], site: Given[Site], token: FromPath[str]) -> Response[str]:
     """Show an invitation: the worker's id, and a password to choose."""
     async with site.pool.acquire() as connection:
         worker = await workers.invited(connection, token=token, now=site.clock.now())
@@ -37,7 +39,12 @@ async def invitation(request: Request[Any, Any, Any], site: Site, token: str) ->
 
 
 @post("/join/{token:str}")
-async def join(request: Request[Any, Any, Any], site: Site, token: str, guest_fields: Fields) -> Response[Any]:
+async def join(
+    request: Request[Any, Any, Any],
+    site: Given[Site],
+    token: FromPath[str],
+    guest_fields: Given[Fields],
+) -> Response[Any]:
     """Take up an invitation and sign in."""
     async with site.pool.acquire() as connection:
         worker = await workers.invited(connection, token=token, now=site.clock.now())
@@ -55,7 +62,7 @@ async def join(request: Request[Any, Any, Any], site: Site, token: str, guest_fi
 
 
 @get("/sign-in")
-async def sign_in_page(request: Request[Any, Any, Any], site: Site) -> Response[Any]:
+async def sign_in_page(request: Request[Any, Any, Any], site: Given[Site]) -> Response[Any]:
     """Show the sign-in form."""
     target = page_of_ours(request.query_params.get("next", ""))
     if await find_visitor(request, site):
@@ -64,7 +71,7 @@ async def sign_in_page(request: Request[Any, Any, Any], site: Site) -> Response[
 
 
 @post("/sign-in")
-async def sign_in(request: Request[Any, Any, Any], site: Site, guest_fields: Fields) -> Response[Any]:
+async def sign_in(request: Request[Any, Any, Any], site: Given[Site], guest_fields: Given[Fields]) -> Response[Any]:
     """Sign in with worker id and password."""
     worker_id, now = guest_fields["worker"].strip().upper(), site.clock.now()
     target, address = page_of_ours(guest_fields["next"]), request.client.host if request.client else ""
@@ -88,7 +95,12 @@ async def sign_in(request: Request[Any, Any, Any], site: Site, guest_fields: Fie
 
 
 @post("/sign-out")
-async def sign_out(request: Request[Any, Any, Any], site: Site, visitor: Session, fields: Fields) -> Response[Any]:
+async def sign_out(
+    request: Request[Any, Any, Any],
+    site: Given[Site],
+    visitor: Given[Session],
+    fields: Given[Fields],
+) -> Response[Any]:
     """Sign this browser out."""
     del visitor, fields
     async with site.pool.acquire() as connection:

@@ -22,8 +22,10 @@ from marketplace.store import browsing
 
 if TYPE_CHECKING:
     from litestar import Request
+    from litestar.params import FromPath
 
     from marketplace.question import Question
+    from marketplace.site.given import Given
     from marketplace.site.site import Site
     from marketplace.store.sessions import Session
 
@@ -44,7 +46,7 @@ def read_question(site: Site, xml: str) -> Question:
         Where it cannot be shown here (any more); the requester has to mend it.
     """
     try:
-        question = parse_question(xml, plain_origins=site.plain_origins)
+        question = parse_question(xml, plain_origins={site.origin.lower()})
     except Refused:
         raise _unreadable() from None
     if isinstance(question, ExternalQuestion) and not _SOURCE.fullmatch(_origin(question.url)):
@@ -68,7 +70,12 @@ def address(question: Question, hit_id: str, *, assignment_id: str, worker_id: s
 
 
 @get("/frames/{hit_id:str}")
-async def frame(request: Request[Any, Any, Any], site: Site, visitor: Session, hit_id: str) -> Response[str]:
+async def frame(
+    request: Request[Any, Any, Any],
+    site: Given[Site],
+    visitor: Given[Session],
+    hit_id: FromPath[str],
+) -> Response[str]:
     """Serve the HTML of an HTMLQuestion as the requester wrote it."""
     if not ID.fullmatch(hit_id):
         raise missing_hit()

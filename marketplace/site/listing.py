@@ -14,7 +14,9 @@ from marketplace.store import browsing
 
 if TYPE_CHECKING:
     from litestar import Request, Response
+    from litestar.params import FromPath
 
+    from marketplace.site.given import Given
     from marketplace.site.site import Site
     from marketplace.store.sessions import Session
 
@@ -24,7 +26,7 @@ _POSITION = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 @get("/")
-async def groups(site: Site, visitor: Session) -> Response[str]:
+async def groups(site: Given[Site], visitor: Given[Session]) -> Response[str]:
     """List what there is to do, and what the worker has in hand."""
     now = site.clock.now()
     async with site.pool.acquire() as connection:
@@ -34,7 +36,12 @@ async def groups(site: Site, visitor: Session) -> Response[str]:
 
 
 @get("/groups/{hit_type:str}")
-async def group(request: Request[Any, Any, Any], site: Site, visitor: Session, hit_type: str) -> Response[str]:
+async def group(
+    request: Request[Any, Any, Any],
+    site: Given[Site],
+    visitor: Given[Session],
+    hit_type: FromPath[str],
+) -> Response[str]:
     """List the HITs of a group, a page at a time."""
     if not ID.fullmatch(hit_type):
         raise missing_group()
@@ -57,7 +64,7 @@ async def group(request: Request[Any, Any, Any], site: Site, visitor: Session, h
 
 
 @get("/groups/{hit_type:str}/next")
-async def next_hit(site: Site, visitor: Session, hit_type: str) -> Redirect:
+async def next_hit(site: Given[Site], visitor: Given[Session], hit_type: FromPath[str]) -> Redirect:
     """Go to the first HIT of the group that this worker can do, or to the group where there is none."""
     if not ID.fullmatch(hit_type):
         raise missing_group()

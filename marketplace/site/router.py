@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from litestar import Request, Router
+from litestar import Request, Response, Router
 from litestar.di import Provide
+from litestar.params import FromPath
 
 from marketplace.site import assets, earnings, entrance, frames, listing, work
+from marketplace.site.given import Given
 from marketplace.site.refusals import HANDLERS
 from marketplace.site.site import Site
 from marketplace.site.visitors import Fields, provide_fields, provide_guest_fields, provide_visitor
@@ -35,5 +37,6 @@ def create_site_router(site: Site) -> Router:
         exception_handlers=HANDLERS,
         include_in_schema=False,
         request_max_body_size=LONGEST_FORM,
-        signature_types=[Fields, Request, Session, Site],
+        signature_types=[Fields, Request, Response, Session, Site],
+        signature_namespace={"FromPath": FromPath, "Given": Given},
     )

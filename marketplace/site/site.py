@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 from marketplace.site.attempts import Attempts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     import asyncpg
 
     from foundation.clock import Clock
@@ -31,8 +29,6 @@ class Site:
         Where browsers reach the server, without a trailing slash; ``/worker`` and ``/mturk`` are below it.
     session_life
         How long a browser stays signed in.
-    plain_origins
-        Origins whose pages a HIT may show without TLS, as ``marketplace.question`` has it.
     attempts
         Failed sign-ins, counted against guessing.
     """
@@ -41,7 +37,6 @@ class Site:
     clock: Clock
     base_url: str
     session_life: timedelta = timedelta(days=14)
-    plain_origins: Collection[str] = ()
     attempts: Attempts = field(default_factory=Attempts)
 
     @property

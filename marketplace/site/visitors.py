@@ -17,6 +17,7 @@ from marketplace.store import sessions
 if TYPE_CHECKING:
     from litestar import Request
 
+    from marketplace.site.given import Given
     from marketplace.site.site import Site
     from marketplace.store.sessions import Session
 
@@ -38,7 +39,7 @@ class Fields:
         return self.values.get(name, "")
 
 
-async def provide_visitor(request: Request[Any, Any, Any], site: Site) -> Session:
+async def provide_visitor(request: Request[Any, Any, Any], site: Given[Site]) -> Session:
     """Find out who is signed in.
 
     Raises
@@ -61,7 +62,7 @@ async def find_visitor(request: Request[Any, Any, Any], site: Site) -> Session |
         return await sessions.find_session(connection, token=token, now=site.clock.now())
 
 
-async def provide_fields(request: Request[Any, Any, Any], site: Site, visitor: Session) -> Fields:
+async def provide_fields(request: Request[Any, Any, Any], site: Given[Site], visitor: Given[Session]) -> Fields:
     """Read the form of somebody signed in.
 
     Raises
@@ -72,7 +73,7 @@ async def provide_fields(request: Request[Any, Any, Any], site: Site, visitor: S
     return await _read(request, site, visitor.csrf)
 
 
-async def provide_guest_fields(request: Request[Any, Any, Any], site: Site) -> Fields:
+async def provide_guest_fields(request: Request[Any, Any, Any], site: Given[Site]) -> Fields:
     """Read the form of somebody not signed in, whose token is tied to a cookie instead of a session."""
     return await _read(request, site, visit_of(request) or "")
 

@@ -16,14 +16,16 @@ from marketplace.store import assignments, browsing
 
 if TYPE_CHECKING:
     from litestar import Response
+    from litestar.params import FromPath
 
+    from marketplace.site.given import Given
     from marketplace.site.site import Site
     from marketplace.site.visitors import Fields
     from marketplace.store.sessions import Session
 
 
 @get("/hits/{hit_id:str}")
-async def preview(site: Site, visitor: Session, hit_id: str) -> Response[str]:
+async def preview(site: Given[Site], visitor: Given[Session], hit_id: FromPath[str]) -> Response[str]:
     """Show a HIT before it is accepted."""
     if not ID.fullmatch(hit_id):
         raise missing_hit()
@@ -46,7 +48,12 @@ async def preview(site: Site, visitor: Session, hit_id: str) -> Response[str]:
 
 
 @post("/hits/{hit_id:str}/accept")
-async def accept(site: Site, visitor: Session, fields: Fields, hit_id: str) -> Redirect:
+async def accept(
+    site: Given[Site],
+    visitor: Given[Session],
+    fields: Given[Fields],
+    hit_id: FromPath[str],
+) -> Redirect:
     """Accept a HIT; one that the worker has in hand is simply gone on with."""
     del fields
     if not ID.fullmatch(hit_id):
@@ -67,7 +74,7 @@ async def accept(site: Site, visitor: Session, fields: Fields, hit_id: str) -> R
 
 
 @get("/assignments/{assignment_id:str}")
-async def work(site: Site, visitor: Session, assignment_id: str) -> Response[str]:
+async def work(site: Given[Site], visitor: Given[Session], assignment_id: FromPath[str]) -> Response[str]:
     """Show an accepted HIT to work on."""
     now = site.clock.now()
     if not ID.fullmatch(assignment_id):
@@ -102,7 +109,12 @@ async def work(site: Site, visitor: Session, assignment_id: str) -> Response[str
 
 
 @post("/assignments/{assignment_id:str}/return")
-async def give_back(site: Site, visitor: Session, fields: Fields, assignment_id: str) -> Redirect:
+async def give_back(
+    site: Given[Site],
+    visitor: Given[Session],
+    fields: Given[Fields],
+    assignment_id: FromPath[str],
+) -> Redirect:
     """Return an accepted HIT, for others to do."""
     del fields
     if not ID.fullmatch(assignment_id):

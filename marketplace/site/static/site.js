@@ -21,7 +21,7 @@
 
   // The frame's origin is opaque, so only the window that speaks can be checked. All it can do is to move us on.
   window.addEventListener("message", function (event) {
-    if (event.source !== frame.contentWindow || !event.data || event.data.assay !== "submitted") { return; }
+    if (event.source !== frame.contentWindow || !event.data || event.data.type !== "assay:submitted") { return; }
     document.getElementById("done").textContent = "Submitted. Thank you.";
     location.replace(main.dataset.next + (choice.checked ? "#go-on" : ""));
   });
