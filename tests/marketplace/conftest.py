@@ -6,6 +6,7 @@ import asyncio
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,17 +16,18 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from foundation.clock import ManualClock
 from foundation.serving.application import create_application
 from foundation.serving.server import serving
 from foundation.settings import MarketplaceSettings
 from marketplace.app import Marketplace
 from marketplace.store import assignments, ledger, requesters, workers
+from tests.conftest import ensure_template, fresh_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from foundation.clock import ManualClock
 
 HTML_QUESTION = (
     '<HTMLQuestion xmlns="http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/2011-11-11/'
@@ -147,6 +149,21 @@ async def live_marketplace(dsn: str, data: Path, clock: ManualClock, **settings:
 def signing_time(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have botocore sign with the test's clock."""
     monkeypatch.setattr(botocore.auth, "get_current_datetime", clock.now)
+
+
+@pytest.fixture(scope="module")
+async def module_live(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Live]:
+    clock = ManualClock(datetime(2026, 1, 5, 12, 0, tzinfo=UTC))
+    async for dsn in fresh_database(postgres_dsn, await ensure_template(postgres_dsn, "marketplace")):
+        async with live_marketplace(dsn, tmp_path_factory.mktemp("data"), clock) as served:
+            yield served
+
+
+@pytest.fixture
+def shared(module_live: Live, monkeypatch: pytest.MonkeyPatch) -> Live:
+    """One marketplace for all tests of a module that leave nothing behind for each other."""
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", module_live.clock.now)
+    return module_live
 
 
 @pytest.fixture
