@@ -43,6 +43,10 @@ class Refused(Exception):
         self.reason = reason
 
 
+class TurnedAway(Refused):
+    """The site does not let the worker in (any more)."""
+
+
 class Unreachable(Exception):
     """The site did not answer, however often it was asked."""
 
@@ -99,7 +103,8 @@ class Browser:
             page = await self._send("POST", form.action, form.fields | {"password": self._password})
         signed_in = page.form("form#sign-out")
         if signed_in is None:
-            raise _refusal(page)
+            refusal = _refusal(page)
+            raise TurnedAway(refusal.status, refusal.reason, page.headline())
         self._csrf = signed_in.fields["csrf"]
 
     async def groups(self) -> list[Group]:

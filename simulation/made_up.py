@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from simulation.browser import Browser, Refused, Unreachable
+from simulation.browser import Browser, Refused, TurnedAway, Unreachable
 from simulation.crowd import Pace, Tally
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ class MadeUpCrowd:
         while not worker.has_left and (self.patience is None or waited < self.patience):
             try:
                 found = await self._do_a_hit(worker, browser, taste)
-            except Refused as refused:
-                if refused.status == 403 or (refused.status in {404, 410} and not worker.hits):
-                    self.tally.workers_turned_away += 1
-                    self.tally.trouble = str(refused)
-                    break
+            except TurnedAway as refused:
+                self.tally.workers_turned_away += 1
+                self.tally.trouble = str(refused)
+                break
+            except Refused:
                 self.tally.hits_refused += 1
                 found = False
             except Unreachable as trouble:

@@ -50,6 +50,7 @@ class Replay:
     _accept: dict[str, str] = field(default_factory=dict, init=False)
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _over: bool = field(default=False, init=False)
+    _under_way: int = field(default=0, init=False)
     _trouble: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -66,11 +67,12 @@ class Replay:
             except Unreachable as trouble:
                 self._note(trouble)
             await self.pace.wait(pause)
-            if (self.tally.hits_seen, self.schedule.left) != before:
-                waited, pause = 0.0, SHORTEST_PAUSE
+            seen, left = before
+            pause = SHORTEST_PAUSE if self.tally.hits_seen != seen else min(2 * pause, LONGEST_PAUSE)
+            if self._under_way or (self.tally.hits_seen, self.schedule.left) != (seen, left):
+                waited = 0.0
                 continue
             waited += pause
-            pause = min(2 * pause, LONGEST_PAUSE)
             if self.patience is not None and waited >= self.patience:
                 break
             self.schedule.try_again()
@@ -86,7 +88,9 @@ class Replay:
             if turn is None:
                 await self._news.wait()
                 continue
+            self._under_way += 1
             await self._do(turn)
+            self._under_way -= 1
             self._news.set()
 
     async def close(self) -> None:

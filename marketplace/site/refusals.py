@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import asyncpg
-import structlog
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
@@ -27,16 +26,14 @@ if TYPE_CHECKING:
     from litestar import Request, Response
     from litestar.types import ExceptionHandlersMap
 
-log = structlog.get_logger(__name__)
-
 
 class Refusal(Exception):
     """The site says no.
 
     Parameters
     ----------
-    status
-        The HTTP status.
+    status_code
+        The HTTP status; by this name the server's log knows that nothing is broken.
     headline
         What is the matter, in a few words.
     advice
@@ -47,9 +44,11 @@ class Refusal(Exception):
         Seconds after which to try again, where that would help.
     """
 
-    def __init__(self, status: int, headline: str, advice: str, *, reason: str = "", wait: int | None = None) -> None:
+    def __init__(
+        self, status_code: int, headline: str, advice: str, *, reason: str = "", wait: int | None = None
+    ) -> None:
         super().__init__(headline)
-        self.status = status
+        self.status_code = status_code
         self.headline = headline
         self.advice = advice
         self.reason = reason
@@ -58,6 +57,8 @@ class Refusal(Exception):
 
 class SignInNeeded(Exception):
     """Nobody is signed in; ``target`` is where to go afterwards."""
+
+    status_code = 303
 
     def __init__(self, target: str | None = None) -> None:
         super().__init__("sign in first")
@@ -86,7 +87,7 @@ def missing_group() -> Refusal:
 
 def _page(refusal: Refusal) -> Response[str]:
     headers = {} if refusal.wait is None else {"Retry-After": str(refusal.wait)}
-    return render("refusal.html", status=refusal.status, headers=headers, refusal=refusal)
+    return render("refusal.html", status=refusal.status_code, headers=headers, refusal=refusal)
 
 
 def show_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[str]:
@@ -95,11 +96,10 @@ def show_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[
     return _page(refusal)
 
 
-def show_refused(request: Request[Any, Any, Any], refused: Refused) -> Response[str]:
-    """Show a refusal of the marketplace's store."""
-    del request
-    status, reason, headline = _BY_CODE.get(refused.code, (409, "", "That did not work"))
-    return _page(Refusal(status, headline, refused.message, reason=reason))
+def refusal_of(refused: Refused) -> Refusal:
+    """Say for people what the marketplace's store refused."""
+    status_code, reason, headline = _BY_CODE.get(refused.code, (409, "", "That did not work"))
+    return Refusal(status_code, headline, refused.message, reason=reason)
 
 
 def ask_to_sign_in(request: Request[Any, Any, Any], needed: SignInNeeded) -> Response[Any]:
@@ -122,7 +122,7 @@ def show_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Re
 def show_trouble(request: Request[Any, Any, Any], error: Exception) -> Response[str]:
     """Own up to a fault of ours; the database being away is the one that passes by itself."""
     away = isinstance(error, (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError))
-    log.error("worker site failed", error=type(error).__name__, route=request.scope["path_template"], exc_info=error)
+    del request  # the application logs what went wrong, by the route alone
     if away:
         advice = "Nothing is lost. Wait a moment and reload the page."
         return _page(Refusal(503, "The marketplace is catching its breath", advice, wait=5))
@@ -131,7 +131,6 @@ def show_trouble(request: Request[Any, Any, Any], error: Exception) -> Response[
 
 HANDLERS: ExceptionHandlersMap = {
     Refusal: show_refusal,
-    Refused: show_refused,
     SignInNeeded: ask_to_sign_in,
     HTTPException: show_http_error,
     Exception: show_trouble,

@@ -10,7 +10,7 @@ from litestar.response import Redirect
 from marketplace.refusal import ASSIGNMENT_ALREADY_EXISTS, Refused
 from marketplace.site.frames import NO_ASSIGNMENT, SANDBOX, address, read_question, source
 from marketplace.site.listing import ID
-from marketplace.site.refusals import Refusal, missing_hit
+from marketplace.site.refusals import Refusal, missing_hit, refusal_of
 from marketplace.site.rendering import render
 from marketplace.store import assignments, browsing
 
@@ -65,10 +65,10 @@ async def accept(
             )
         except Refused as refused:
             if refused.code != ASSIGNMENT_ALREADY_EXISTS:
-                raise
+                raise refusal_of(refused) from None
             held = await assignments.held(connection, worker_id=visitor.worker_id, hit_id=hit_id)
             if held is None or held.state != "accepted":
-                raise
+                raise refusal_of(refused) from None
             assignment = held
     return Redirect(f"/worker/assignments/{assignment.assignment_id}", status_code=303)
 
@@ -120,9 +120,12 @@ async def give_back(
     if not ID.fullmatch(assignment_id):
         raise _missing_assignment()
     async with site.pool.acquire() as connection:
-        await assignments.give_back(
-            connection, worker_id=visitor.worker_id, assignment_id=assignment_id, now=site.clock.now()
-        )
+        try:
+            await assignments.give_back(
+                connection, worker_id=visitor.worker_id, assignment_id=assignment_id, now=site.clock.now()
+            )
+        except Refused as refused:
+            raise refusal_of(refused) from None
     return Redirect("/worker", status_code=303)
 
 
