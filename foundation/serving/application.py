@@ -16,8 +16,7 @@ from foundation.telemetry import REGISTRY, render_metrics
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from litestar.openapi import OpenAPIConfig
-    from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
+    from litestar.types import ASGIApp, ControllerRouterHandler, ExceptionHandlersMap, Message, Receive, Scope, Send
 
     Check = Callable[[], Awaitable[str | None]]
 
@@ -32,7 +31,7 @@ def create_application(
     handlers: Sequence[ControllerRouterHandler],
     *,
     checks: Mapping[str, Check],
-    openapi: OpenAPIConfig | None = None,
+    exception_handlers: ExceptionHandlersMap | None = None,
 ) -> Litestar:
     """Put an application together.
 
@@ -42,8 +41,8 @@ def create_application(
         The routers.
     checks : mapping
         What readiness rests on, by name. Each returns None, or a line that says what is missing.
-    openapi : OpenAPIConfig, optional
-        The description of the interface; without it there is none.
+    exception_handlers : mapping, optional
+        How errors outside the routers' own are answered, such as a path that no route has.
     """
 
     @get("/health", include_in_schema=False, media_type=MediaType.JSON)
@@ -64,7 +63,8 @@ def create_application(
     return Litestar(
         [health, ready, metrics, *handlers],
         middleware=[_note],
-        openapi_config=openapi,
+        openapi_config=None,
+        exception_handlers=exception_handlers,
         logging_config=None,  # logging is the process' own, and the framework's would log bodies
         after_exception=[_log_unexpected],
         debug=False,
