@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 
 import msgspec
 
 from foundation.money import parse_usd
+from service.plain_words import shown
 from service.shape import Wrong, differences, unstorable
 from service.spec import MANY_ASSIGNMENTS, Choice, Redundancy, Requirement, Spec, SpecError
 from service.yaml_text import decode_yaml
@@ -41,8 +42,15 @@ def decode_spec(text: bytes, *, is_yaml: bool) -> Any:
         raise SpecError([Wrong("", f"is not valid {'YAML' if is_yaml else 'JSON'}: {error}")]) from None
 
 
-def check_spec(raw: Any) -> Spec:
+def check_spec(raw: Any, *, markets: Collection[str] | None = None) -> Spec:
     """Return the spec that decoded YAML or JSON stands for.
+
+    Parameters
+    ----------
+    raw : Any
+        JSON's types.
+    markets : collection of str, optional
+        The markets that are configured, where that is known.
 
     Raises
     ------
@@ -54,6 +62,8 @@ def check_spec(raw: Any) -> Spec:
         raise SpecError(wrong)
     spec = msgspec.convert(raw, Spec)
     wrong = list(_inconsistencies(spec))
+    if markets is not None and spec.market not in markets:
+        wrong.append(Wrong("market", f"expected one of {', '.join(sorted(markets))}, got {shown(spec.market)}"))
     if wrong:
         raise SpecError(wrong)
     return spec

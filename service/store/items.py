@@ -51,8 +51,9 @@ FROM numbered u CROSS JOIN taken t
 """
 _PAGE = """
 SELECT i.item_no, i.external_id, i.payload, i.is_gold, i.minimum, i.maximum, i.target, i.priority, i.batch, i.state,
-    i.settled_by, i.settled_at, i.created_at
-FROM item i WHERE i.job_no = $1 AND i.item_no > $2 AND ($3::boolean IS NULL OR i.is_gold = $3)
+    i.settled_by, i.settled_at, i.created_at, g.accepted
+FROM item i LEFT JOIN gold g ON g.job_no = i.job_no AND g.item_no = i.item_no
+WHERE i.job_no = $1 AND i.item_no > $2 AND ($3::boolean IS NULL OR i.is_gold = $3)
     AND ($4::text IS NULL OR i.state = $4)
 ORDER BY i.item_no LIMIT $5
 """
@@ -73,7 +74,7 @@ COLUMNS = ("line_no", "external_id", "payload", "minimum", "maximum", "target", 
 
 
 class Item(Struct, frozen=True):
-    """An item as it is stored; its redundancy is the one in effect."""
+    """An item as it is stored; its redundancy is the one in effect. accepted: [{"label": index, "reason": …}]."""
 
     item_no: int
     external_id: str
@@ -88,6 +89,7 @@ class Item(Struct, frozen=True):
     settled_by: str | None
     settled_at: datetime | None
     created_at: datetime
+    accepted: list[dict[str, Any]] | None
 
 
 class Repeated(Struct, frozen=True):

@@ -17,7 +17,7 @@ j.spent_cents, j.created_at, j.launched_at, j.ended_at
 """
 _INSERT = """
 INSERT INTO job (job_id, team_id, market_no, name, spec, n_labels, state, budget_cents, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, 'draft', $7, $8)
+VALUES ($1, $2, $3, $4, $5, $6, 'draft', $7, $8) RETURNING job_no
 """
 _GET = f"SELECT {_COLUMNS} FROM job j JOIN market m USING (market_no) WHERE j.team_id = $1 AND j.job_id = $2"  # noqa: S608
 _LOCK = f"{_GET} FOR UPDATE OF j"
@@ -78,9 +78,10 @@ async def insert(
     n_labels: int,
     budget_cents: int,
     at: datetime,
-) -> None:
-    """Store a new job, as a draft."""
-    await conn.execute(_INSERT, job_id, team_id, market_no, name, spec, n_labels, budget_cents, at)
+) -> int:
+    """Store a new job, as a draft, and return its number."""
+    job_no: int = await conn.fetchval(_INSERT, job_id, team_id, market_no, name, spec, n_labels, budget_cents, at)
+    return job_no
 
 
 async def get(conn: Connection, team_id: str, job_id: str) -> Job | None:

@@ -30,7 +30,7 @@ SELECT count(*) FILTER (WHERE state = 'due'), count(*) FILTER (WHERE state = 'pa
 WHERE job_no = $1 AND state IN ('due', 'parked')
 """
 _EVENTS = """
-SELECT event_no, at, kind, message, detail FROM job_event WHERE job_no = $1 AND ($2::bigint IS NULL OR event_no < $2)
+SELECT event_no, at, kind, message, detail FROM job_event WHERE job_no = $1 AND event_no < $2
 ORDER BY event_no DESC LIMIT $3
 """
 
@@ -85,6 +85,6 @@ async def count(conn: Connection, job_no: int) -> Counts:
         )
 
 
-async def events(conn: Connection, job_no: int, *, before: int | None, limit: int) -> list[Event]:
+async def events(conn: Connection, job_no: int, *, before: int, limit: int) -> list[Event]:
     """Return what happened to a job, the latest first."""
     return [Event(*row) for row in await conn.fetch(_EVENTS, job_no, before, limit)]
