@@ -69,7 +69,7 @@ class Marketplace:
             One line that says what to do.
         """
         key = load_installation_key(data, settings.installation_key)
-        pool = await create_pool(dsn, min_size=2, max_size=CONNECTIONS, schema="marketplace")
+        pool = await create_pool(dsn, min_size=2, max_size=CONNECTIONS, schema="marketplace", stateless=True)
         return cls(pool=pool, settings=settings, public_url=public_url, key=key, clock=clock)
 
     async def close(self) -> None:

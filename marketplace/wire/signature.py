@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -28,6 +28,7 @@ _AUTHORIZATION: Final = re.compile(
     r"/aws4_request,\s*SignedHeaders=(?P<signed>[a-z0-9;-]+),\s*Signature=(?P<signature>[0-9a-f]{64})\Z"
 )
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
+_STAMPED: Final = re.compile(r"\d{8}T\d{6}Z\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def _signing_key(secret: str, date: str, region: str) -> bytes:
 
 def _check_time(stamp: str, date: str, now: datetime) -> None:
     try:
-        signed_at = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+        signed_at = datetime.fromisoformat(stamp if _STAMPED.match(stamp) else "")
     except ValueError:
         raise _invalid("X-Amz-Date must be a time such as 20260105T120000Z.") from None
     if not stamp.startswith(date):
