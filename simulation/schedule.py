@@ -41,6 +41,7 @@ class Schedule:
         self._turns: dict[str, list[tuple[int, str, Turn]]] = defaultdict(list)  # per worker, a heap
         self._free: list[tuple[int, str]] = []  # a heap of (row, worker); may be out of date
         self._busy: set[str] = set()
+        self._attended: set[str] = set()
         self._parked: dict[str, list[Turn]] = defaultdict(list)
         self.recorded = len(self._pending)
 
@@ -73,37 +74,55 @@ class Schedule:
             self.list_again(hit)
 
     def take(self) -> Turn | None:
-        """Deal the earliest turn whose worker is free; None where there is none."""
-        while self._free:
+        """Deal the earliest turn whose worker is free; None where there is none.
+
+        A HIT that another worker is at just now is passed over: its count of places is one row in any database,
+        and those who queue for it would hold up the rest.
+        """
+        passed_over = []
+        dealt = None
+        while self._free and dealt is None:
             row, worker = heapq.heappop(self._free)
             turns = self._turns[worker]
             if worker in self._busy or not turns or turns[0][0] != row:
-                continue
-            turn = heapq.heappop(turns)[2]
-            if all((answer.task, worker) in self._pending for answer in turn.answers):
+                continue  # out of date
+            turn = turns[0][2]
+            if any((answer.task, worker) not in self._pending for answer in turn.answers):
+                heapq.heappop(turns)  # given through another HIT
+                self._release(worker)
+            elif turn.hit in self._attended:
+                passed_over.append((row, worker))
+            else:
+                heapq.heappop(turns)
                 self._busy.add(worker)
-                return turn
-            self._release(worker)
-        return None
+                self._attended.add(turn.hit)
+                dealt = turn
+        for entry in passed_over:
+            heapq.heappush(self._free, entry)
+        return dealt
 
     def given(self, turn: Turn) -> None:
         """Note that the worker's answers are with the marketplace."""
         for answer in turn.answers:
             self._pending.pop((answer.task, turn.worker), None)
-        self._busy.discard(turn.worker)
+        self._end(turn)
         self._release(turn.worker)
 
     def refused(self, turn: Turn, *, full: bool) -> None:
         """Note that the HIT was not to be had: for now, if it is full, or else for good."""
         if full:
             self._parked[turn.hit].append(turn)
-        self._busy.discard(turn.worker)
+        self._end(turn)
         self._release(turn.worker)
 
     def failed(self, turn: Turn) -> None:
         """Note that the turn came to nothing through nobody's fault; it is dealt again."""
-        self._busy.discard(turn.worker)
+        self._end(turn)
         self._offer(turn)
+
+    def _end(self, turn: Turn) -> None:
+        self._busy.discard(turn.worker)
+        self._attended.discard(turn.hit)
 
     def _offer(self, turn: Turn) -> None:
         heapq.heappush(self._turns[turn.worker], (turn.row, turn.hit, turn))

@@ -39,14 +39,26 @@ def test_turns_follow_the_file():
 
 
 def test_a_worker_has_one_turn_at_a_time():
-    schedule = Schedule(recording([("a", "w1"), ("b", "w1"), ("b", "w2")]))
-    for hit in ("a", "b"):
+    schedule = Schedule(recording([("a", "w1"), ("b", "w1"), ("c", "w2")]))
+    for hit in ("a", "b", "c"):
         schedule.discover(hit, [question(hit)])
     first, second = schedule.take(), schedule.take()
-    assert [(turn.hit, turn.worker) for turn in (first, second)] == [("a", "w1"), ("b", "w2")]
+    assert [(turn.hit, turn.worker) for turn in (first, second)] == [("a", "w1"), ("c", "w2")]
     assert schedule.take() is None
     schedule.given(first)
     assert schedule.take().hit == "b"
+
+
+def test_a_hit_is_attended_by_one_worker_at_a_time():
+    schedule = Schedule(recording([("a", "w1"), ("a", "w2"), ("b", "w2"), ("b", "w3")]))
+    for hit in ("a", "b"):
+        schedule.discover(hit, [question(hit)])
+    first, second = schedule.take(), schedule.take()
+    assert [(turn.hit, turn.worker) for turn in (first, second)] == [("a", "w1"), ("b", "w3")]
+    assert schedule.take() is None
+    schedule.given(first)
+    schedule.given(second)
+    assert drain(schedule) == [("a", "w2"), ("b", "w2")]
 
 
 def test_a_full_hit_is_tried_again_when_it_is_listed():
