@@ -139,7 +139,8 @@ def load_settings(config: Path | None = None, env: Mapping[str, str] | None = No
     """
     env = os.environ if env is None else env
     given = collect(Settings, _config_file(config), env, overrides)
-    given.setdefault(("data",), Given(str(default_data_folder(env)), "the default", lax=True))
+    if ("data",) not in given:
+        given["data",] = Given(str(default_data_folder(env)), "the default", lax=True)
     for key, entry in given.items():
         if key[0] == "markets" and len(key) > 1 and not _MARKET_NAME.match(key[1]):
             raise SettingsError(f"{entry.source}: a market's name is {_MARKET_NAME_EXPECTED}, got {key[1]!r}")
@@ -154,12 +155,23 @@ def load_settings(config: Path | None = None, env: Mapping[str, str] | None = No
 
 
 def default_data_folder(env: Mapping[str, str]) -> Path:
-    """Return the user's data folder for Assay; the system's as root."""
+    """Return the user's data folder for Assay; the system's as root.
+
+    Raises
+    ------
+    SettingsError
+        Where the user has no home.
+    """
     if os.geteuid() == 0:
         return Path("/var/lib/assay")
     base = env.get("XDG_DATA_HOME")
-    home = Path(env["HOME"]) if env.get("HOME") else Path.home()
-    return (Path(base) if base and Path(base).is_absolute() else home / ".local" / "share") / "assay"
+    if base and Path(base).is_absolute():
+        return Path(base) / "assay"
+    try:
+        home = Path(env["HOME"]) if env.get("HOME") else Path.home()
+    except RuntimeError:
+        raise SettingsError("this user has no home; choose a data folder with --data or ASSAY_DATA") from None
+    return home / ".local" / "share" / "assay"
 
 
 def _config_file(config: Path | None) -> Path | None:

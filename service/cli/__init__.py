@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 
 from foundation.errors import PlainError
+from service.cli.kernel_cache import provide_kernel_cache
 
 EXIT_USAGE: Final = 2
 EXIT_UNEXPECTED: Final = 70  # EX_SOFTWARE of sysexits.h
@@ -44,6 +45,7 @@ class LazyGroup(click.Group):
         """Import the module of a subcommand and take the command out of it."""
         if cmd_name not in _COMMANDS:
             return super().get_command(ctx, cmd_name)
+        provide_kernel_cache()
         module, _, name = _COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from foundation.telemetry import scrub
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LIMIT = 1_000_000
 
@@ -18,7 +23,7 @@ def keep_traceback(error: BaseException) -> str:
     said = " ".join(scrub(str(error)).split())[:300]
     what = f"unexpected error: {type(error).__name__}{f': {said}' if said else ''}"
     text = f"{datetime.now(UTC).isoformat()}\n{scrub(''.join(traceback.format_exception(error)))}\n"
-    for folder in (_state_folder(), Path(tempfile.gettempdir())):
+    for folder in _folders():
         file = folder / "errors.log"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -32,6 +37,8 @@ def keep_traceback(error: BaseException) -> str:
     return f"{what} (--debug shows the traceback)"
 
 
-def _state_folder() -> Path:
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "assay"
+def _folders() -> Iterator[Path]:
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        base = os.environ.get("XDG_STATE_HOME")
+        yield (Path(base) if base else Path.home() / ".local" / "state") / "assay"
+    yield Path(tempfile.gettempdir()) / f"assay-{os.geteuid()}"

@@ -1,0 +1,26 @@
+"""`assay up`: everything in one process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from service.cli.options import with_settings
+from service.cli.running.panel import announce_up
+from service.cli.running.processes import run_up
+from service.cli.running.start import run
+
+if TYPE_CHECKING:
+    from foundation.settings import Settings
+
+
+@click.command()
+@with_settings(serving=True)
+def up(settings: Settings) -> None:
+    """Run everything in one process: database, API, marketplace and pipeline.
+
+    Nothing needs to be set up: without DATABASE_URL it starts a Postgres of its own in the data folder, and at the
+    first start it makes an API key and shows it once.
+    """
+    run(settings, run_up(settings, announce_up))
