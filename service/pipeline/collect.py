@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -68,9 +69,16 @@ class Sweep:
 
     async def fetch(self, news: Sequence[tuple[LiveHit, ListedHit]]) -> None:
         """Fetch the assignments of HITs from the market, and save them job by job."""
+        in_flight = asyncio.Semaphore(self.stage.service.settings.pipeline.effects_in_flight)
+
+        async def fetch_one(hit: LiveHit) -> Sequence[HandedIn]:
+            async with in_flight:
+                return await self.market.handed_in(hit.market_hit_id)
+
+        found = await asyncio.gather(*(fetch_one(hit) for hit, _ in news))
         by_job: dict[int, list[tuple[LiveHit, ListedHit, Sequence[HandedIn]]]] = {}
-        for hit, listed in news:
-            by_job.setdefault(hit.job_no, []).append((hit, listed, await self.market.handed_in(hit.market_hit_id)))
+        for (hit, listed), one in zip(news, found, strict=True):
+            by_job.setdefault(hit.job_no, []).append((hit, listed, one))
         for job_no, fetched in by_job.items():
             await self._save(await self._brief(job_no), fetched)
 

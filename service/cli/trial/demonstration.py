@@ -82,7 +82,7 @@ def run(house: House, folder: Path, *, items: int, workers: int, anew: bool, wat
     invitations.write_text("\n".join(f"{house.url}{path}" for path in desk.invitations))
     options = ["--base", house.url, "--invitations", str(invitations), "--truth", str(truth)]
     options += ["--labels", str(len(LABELS)), "--seed", str(_SEED), "--speed", str(_SPEED), "--arrival", "30"]
-    with crowd("made-up", *options):
+    with crowd(house.crowd_log, "made-up", *options):
         progress = _follow(house, desk.job_id, watch)
     return _outcome(house, desk, digits, folder, progress, time.monotonic() - started)
 

@@ -51,6 +51,11 @@ class House:
         """Where the house's log goes: beside the data folder, which belongs to the database's user."""
         return self.data.parent / f"{self.data.name}.log"
 
+    @property
+    def crowd_log(self) -> Path:
+        """Where a crowd's log goes."""
+        return self.data.parent / f"{self.data.name}.crowd.log"
+
     def __enter__(self) -> Self:
         self.data.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
@@ -79,7 +84,7 @@ class House:
         stop(self._process, _STOP_SECONDS)
 
     def assay(self, *args: str) -> Any:
-        """Run an assay command that works on the data folder, and return the JSON that it prints."""
+        """Run an assay command that works on the data folder, and return what it prints where that is JSON."""
         ran = subprocess.run(  # noqa: S603 - ourselves
             [*_ASSAY, *args, *self._where()],
             env={**self._env, "ASSAY_PUBLIC_URL": self.url},
@@ -89,7 +94,7 @@ class House:
         )
         if ran.returncode:
             raise TrialError(f"assay {' '.join(args)} failed: {ran.stderr.strip()[-500:]}")
-        return json.loads(ran.stdout) if ran.stdout.strip() else None
+        return json.loads(ran.stdout) if "--json" in args else None
 
     def api(self, method: str, path: str, **request: Any) -> Any:
         """Call the API and return the JSON of its answer."""
@@ -117,7 +122,7 @@ class House:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if self._process is not None and self._process.poll() is not None:
-                raise TrialError(f"assay up ended at once; its log, {self.log}, ends: {_tail(self.log)}")
+                raise TrialError(f"assay up ended at once; its log, {self.log}, ends: {tail(self.log)}")
             with contextlib.suppress(httpx.HTTPError):
                 if httpx.get(f"{self.url}/ready", timeout=2).is_success:
                     return
@@ -126,16 +131,16 @@ class House:
 
 
 @contextlib.contextmanager
-def crowd(*args: str) -> Iterator[subprocess.Popen[str]]:
-    """Let a simulated crowd loose for as long as the block lasts; its JSON lines are on standard output."""
-    process = subprocess.Popen(  # noqa: S603 - ourselves
-        [sys.executable, "-m", "simulation", *args],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def crowd(log: Path, *args: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Let a simulated crowd loose for as long as the block lasts; what it says goes to the log."""
+    with log.open("ab") as lines:
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "simulation", *args],
+            stdin=subprocess.DEVNULL,
+            stdout=lines,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:
@@ -170,6 +175,6 @@ def _without_assay(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if not name.startswith("ASSAY_") and name != "DATABASE_URL"}
 
 
-def _tail(path: Path) -> str:
+def tail(path: Path) -> str:
     lines = path.read_text("utf-8", errors="replace").strip().splitlines()
     return " / ".join(lines[-3:]) or "(empty)"

@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from service.cli.trial.house import House, TrialError, crowd
+from service.cli.trial.house import House, TrialError, crowd, tail
 from service.cli.trial.recorded import Recorded, read_recorded
 
 _CLOSE = 1e-9
 _REWARD = "0.01"
 _POLL_SECONDS = 0.5
 _SILENCE_SECONDS = 120  # without a new answer or a step of the job, something is stuck
+_CALM_SECONDS = 5  # after which a job that waits for answers that nobody will give is as far as it goes
 
 Watch = Callable[[Mapping[str, Any]], None]
 
@@ -36,7 +37,9 @@ def replay(house: House, folder: Path, *, limit: int | None, withhold: int, watc
         invitations.write_text("\n".join(house.invite(recorded.n_workers + 1)))
         options = ["--base", house.url, "--invitations", str(invitations), "--withhold", str(withhold)]
         options += ["--limit", str(limit)] if limit else []
-        with crowd("replay", *options, "--patience", "20" if withhold else "600", str(folder)) as people:
+        with crowd(
+            house.crowd_log, "replay", *options, "--patience", "20" if withhold else "600", str(folder)
+        ) as people:
             progress = _follow(house, job_id, people, watch)
     seconds = time.monotonic() - started
     labels = labels_of(house, job_id)
@@ -133,12 +136,12 @@ def _launch(house: House, recorded: Recorded, spec: dict[str, Any]) -> str:
         headers={"Content-Type": "application/x-ndjson"},
     )
     estimate = house.api("GET", f"/jobs/{job_id}/estimate")
-    house.assay("marketplace", "deposit", f"{estimate['worst_case_cents'] / 100:.2f}")
+    house.assay("marketplace", "deposit", f"{estimate['worst_case_total_cents'] / 100:.2f}")
     house.api("POST", f"/jobs/{job_id}/launch")
     return job_id
 
 
-def _follow(house: House, job_id: str, people: subprocess.Popen[str], watch: Watch) -> dict[str, Any]:
+def _follow(house: House, job_id: str, people: subprocess.Popen[bytes], watch: Watch) -> dict[str, Any]:
     """Wait for the job's end, or, once the crowd has gone, until nothing moves any more."""
     last_news, last = time.monotonic(), None
     while True:
@@ -152,10 +155,16 @@ def _follow(house: House, job_id: str, people: subprocess.Popen[str], watch: Wat
         now = time.monotonic()
         if news != last:
             last_news, last = now, news
-        gone = people.poll()
-        if gone not in (None, 0):
-            _, error = people.communicate()
-            raise TrialError(f"the crowd went home: {error.strip()[-500:]}")
-        if now - last_news > (10 if gone == 0 else _SILENCE_SECONDS):
+        if people.poll() not in (None, 0):
+            raise TrialError(f"the crowd went home; its log ends: {tail(house.crowd_log)}")
+        if people.poll() == 0 and now - last_news > _CALM_SECONDS and _all_in(progress, house):
             return progress
+        if now - last_news > _SILENCE_SECONDS:
+            raise TrialError(f"nothing has moved for {_SILENCE_SECONDS} seconds; the log is {house.log}")
         time.sleep(_POLL_SECONDS)
+
+
+def _all_in(progress: Mapping[str, Any], house: House) -> bool:
+    """Tell whether all that the crowd gave has been collected and paid."""
+    summary = json.loads(house.crowd_log.read_text().splitlines()[-1])
+    return bool(progress["answers"] == summary["answers_given"] and progress["on_the_way"] == 0)
