@@ -35,6 +35,8 @@ _WORKER_KEY = re.compile(r"\A(market_)?worker_?id\Z", re.IGNORECASE)
 
 _WORKER_ID: Final = re.compile(r"\bA[A-Z0-9]{11,14}\b")  # a Mechanical Turk worker id is A and 12 or 13 more
 _URL_PASSWORD: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^/\s:@]*):[^/\s@]+@", re.IGNORECASE)
+# Postgres quotes the row that breaks a constraint, answers and all.
+_FAILING_ROW: Final = re.compile(r"(Failing row contains )\(.*\)", re.DOTALL)
 _QUERY_SECRET: Final = re.compile(r"([?&](?:workerId|assignmentId|token|key|secret)=)[^&\s\"']+", re.IGNORECASE)
 
 _QUIET: Final = (
@@ -130,7 +132,8 @@ def _redact(key: str, value: Any) -> Any:
 
 
 def scrub(text: str) -> str:
-    """Return the text without passwords in addresses, secrets in queries and market worker ids."""
+    """Return the text without passwords in addresses, secrets in queries, market worker ids and rows of tables."""
+    text = _FAILING_ROW.sub(rf"\1{REDACTED}", text)
     text = _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)
     text = _QUERY_SECRET.sub(rf"\1{REDACTED}", text)
     return _WORKER_ID.sub(REDACTED, text)

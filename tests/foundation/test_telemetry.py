@@ -10,7 +10,7 @@ import pytest
 import structlog
 from prometheus_client import Counter
 
-from foundation.telemetry import REDACTED, REGISTRY, configure_logging, render_metrics
+from foundation.telemetry import REDACTED, REGISTRY, configure_logging, render_metrics, scrub
 
 
 @pytest.fixture
@@ -86,3 +86,8 @@ def test_metrics_are_rendered_for_prometheus():
     assert b"assay_test_total 2.0" in content
     assert b"process_cpu_seconds_total" in content
     assert media_type.startswith("text/plain")
+
+
+def test_the_row_that_broke_a_constraint_is_not_quoted():
+    said = 'new row for relation "a" violates\nDETAIL:  Failing row contains (3ABC, my (long)\nanswer, null).\nHINT: x'
+    assert scrub(said) == 'new row for relation "a" violates\nDETAIL:  Failing row contains [redacted].\nHINT: x'
