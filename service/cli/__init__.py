@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from foundation.errors import PlainError
 from service.cli.kernel_cache import provide_kernel_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 EXIT_USAGE: Final = 2
 EXIT_UNEXPECTED: Final = 70  # EX_SOFTWARE of sysexits.h
@@ -56,15 +59,16 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:
         """Run a command, and keep tracebacks from the person who asked for it."""
+        args = sys.argv[1:] if args is None else args
         try:
-            return super().main(*args, **kwargs)
+            return super().main(args, *rest, **named)
         except PlainError as error:
             click.echo(f"assay: {error}", err=True)
             sys.exit(EXIT_USAGE)
         except Exception as error:
-            if "--debug" in (kwargs.get("args") or sys.argv[1:]):
+            if "--debug" in args:
                 raise
             from service.cli.unexpected import keep_traceback  # noqa: PLC0415 - where nothing went wrong, not needed
 
