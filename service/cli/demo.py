@@ -67,7 +67,7 @@ def _report(console: Console, outcome: Outcome) -> None:
     console.print()
     console.print(facts, highlight=False)
     ranked = sorted(outcome.workers, key=lambda row: (row["gold"]["mean"], row["answers"]), reverse=True)
-    table = Table(title="Best and worst workers, by their accuracy on gold", title_justify="left")
+    table = Table(title="Best and worst workers, by their accuracy on gold", title_justify="left", box=None)
     for name in ("worker", "answers", "gold right", "accuracy", "90% interval"):
         table.add_column(name, justify="left" if name == "worker" else "right")
     shown = [*ranked[:_SHOWN], None, *ranked[-_SHOWN:]] if len(ranked) > 2 * _SHOWN else ranked

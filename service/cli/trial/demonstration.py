@@ -33,6 +33,7 @@ SPEC: dict[str, Any] = {
     "bundle": {"items": 5, "gold": 1},
     "redundancy": {"minimum": 3, "maximum": 7, "target_confidence": 0.97},
     "reward": "0.10",
+    "times": {"assignment": 30},
 }
 _SEED = 7
 _SPEED = 12  # simulated seconds a second: a HIT takes a worker half a minute
