@@ -176,5 +176,6 @@ def _without_assay(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def tail(path: Path) -> str:
+    """Return the last lines of a log as one."""
     lines = path.read_text("utf-8", errors="replace").strip().splitlines()
     return " / ".join(lines[-3:]) or "(empty)"
