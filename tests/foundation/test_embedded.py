@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from pathlib import Path
 
 import asyncpg
@@ -263,3 +264,24 @@ async def test_many_connections_at_once_are_served(data):
     with EmbeddedPostgres(data, durable=False) as dsn:
         connections = await asyncio.gather(*(asyncpg.connect(dsn) for _ in range(60)))
         await asyncio.gather(*(connection.close() for connection in connections))
+
+
+async def test_a_server_that_is_abandoned_ends_and_has_what_was_committed(data):
+    server = EmbeddedPostgres(data)
+    dsn = server.start()
+    pid = server_pid(data)
+    await query(dsn, "CREATE TABLE kept (id int)")
+    other = EmbeddedPostgres(data)
+    other.start()
+    server.abandon()  # somebody else uses it
+    assert await query(dsn, "SELECT count(*) FROM kept") == 0
+    other.stop()
+    server.abandon()
+    deadline = time.monotonic() + 30
+    while alive(pid):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    server.stop()
+
+    with EmbeddedPostgres(data) as dsn:
+        assert await query(dsn, "SELECT count(*) FROM kept") == 0
