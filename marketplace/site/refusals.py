@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from litestar.types import ExceptionHandlersMap
 
 
+VISITOR = "worker_site_visitor"
+"""Where a request keeps who is signed in, once that is known."""
+
+
 class Refusal(Exception):
     """The site says no.
 
@@ -85,15 +89,13 @@ def missing_group() -> Refusal:
     return Refusal(404, "There is no such group", "Choose one from the list of HITs.", reason="gone")
 
 
-def _page(refusal: Refusal) -> Response[str]:
-    headers = {} if refusal.wait is None else {"Retry-After": str(refusal.wait)}
-    return render("refusal.html", status=refusal.status_code, headers=headers, refusal=refusal)
-
-
 def show_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[str]:
-    """Show a refusal of the site."""
-    del request
-    return _page(refusal)
+    """Show a refusal of the site, to whoever is known to be signed in."""
+    headers = {} if refusal.wait is None else {"Retry-After": str(refusal.wait)}
+    visitor = request.state.get(VISITOR)
+    return render(
+        "refusal.html", status=refusal.status_code, headers=headers, visitor=visitor, refusal=refusal, here=""
+    )
 
 
 def refusal_of(refused: Refused) -> Refusal:
@@ -111,22 +113,23 @@ def ask_to_sign_in(request: Request[Any, Any, Any], needed: SignInNeeded) -> Res
 
 def show_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[str]:
     """Show what the framework refused: a form too long, a path that cannot be read."""
-    del request
     if error.status_code == 413:
-        return _page(Refusal(413, "That was too much", "Go back and send less."))
+        return show_refusal(request, Refusal(413, "That was too much", "Go back and send less."))
     if error.status_code in {404, 405}:
-        return _page(Refusal(error.status_code, "There is no such page", "Go to the list of HITs."))
-    return _page(Refusal(error.status_code, "That could not be read", "Go back, reload the page and try again."))
+        return show_refusal(request, Refusal(error.status_code, "There is no such page", "Go to the list of HITs."))
+    return show_refusal(
+        request, Refusal(error.status_code, "That could not be read", "Go back, reload the page and try again.")
+    )
 
 
 def show_trouble(request: Request[Any, Any, Any], error: Exception) -> Response[str]:
     """Own up to a fault of ours; the database being away is the one that passes by itself."""
     away = isinstance(error, (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError))
-    del request  # the application logs what went wrong, by the route alone
+    # The application logs what went wrong, by the route alone.
     if away:
         advice = "Nothing is lost. Wait a moment and reload the page."
-        return _page(Refusal(503, "The marketplace is catching its breath", advice, wait=5))
-    return _page(Refusal(500, "Something went wrong here", "It was noted. Go back and try again."))
+        return show_refusal(request, Refusal(503, "The marketplace is catching its breath", advice, wait=5))
+    return show_refusal(request, Refusal(500, "Something went wrong here", "It was noted. Go back and try again."))
 
 
 HANDLERS: ExceptionHandlersMap = {

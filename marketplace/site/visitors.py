@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from litestar.datastructures import Cookie
 
-from marketplace.site.refusals import Refusal, SignInNeeded
+from marketplace.site.refusals import VISITOR, Refusal, SignInNeeded
 from marketplace.store import sessions
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ async def provide_visitor(request: Request[Any, Any, Any], site: Given[Site]) ->
     visitor = await find_visitor(request, site)
     if visitor is None:
         raise SignInNeeded(request.url.path if request.method == "GET" else None)
+    request.state[VISITOR] = visitor  # for the page of a refusal, which no handler makes
     return visitor
 
 
