@@ -13,6 +13,7 @@ import yaml
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, ScalarNode
 
+_DEEPEST = 30
 _PREFIX = "tag:yaml.org,2002:"
 
 
@@ -20,12 +21,17 @@ class _Loader(yaml.SafeLoader):
     """A loader of JSON's types alone."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
+    depth = 0
     yaml_constructors: ClassVar[dict[Any, Any]] = {}
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         if self.check_event(yaml.AliasEvent):
             _refuse("expected no alias (*); write it out", self.peek_event())  # type: ignore[no-untyped-call]
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            _refuse(f"expected at most {_DEEPEST} levels of nesting", self.peek_event())  # type: ignore[no-untyped-call]
         node: Node | None = super().compose_node(parent, index)
+        self.depth -= 1
         return node
 
 
@@ -93,7 +99,7 @@ def decode_yaml(text: bytes, *, as_text: frozenset[str] = frozenset()) -> Any:
         node = loader.get_single_node()
         if isinstance(node, MappingNode):
             for key, value in node.value:
-                if key.value in as_text and isinstance(value, ScalarNode) and value.tag != _PREFIX + "null":
+                if isinstance(key, ScalarNode) and isinstance(value, ScalarNode) and key.value in as_text:
                     value.tag = _PREFIX + "str"
         return None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
@@ -104,8 +110,6 @@ def decode_yaml(text: bytes, *, as_text: frozenset[str] = frozenset()) -> Any:
         raise ValueError(f"the character {error.character:#06x} is not allowed") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"expected UTF-8; byte {error.start + 1} is not") from None
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
     except OverflowError:
         raise ValueError("an escape names no character") from None
     finally:

@@ -19,6 +19,7 @@ from rich.console import Console
 DEFAULT_URL: Final = "http://127.0.0.1:8800"
 
 _SHOWN_ERRORS = 20
+_WIDE = 250
 _TIMEOUT = httpx.Timeout(60, connect=10, read=600)  # a large upload is checked and stored before it is answered
 _UNSENDABLE: Final = 127
 
@@ -68,6 +69,8 @@ class Api:
         self.url = base
         self.as_json = as_json
         self.console = Console(stderr=as_json, highlight=False, markup=False)
+        if not self.console.is_terminal:
+            self.console.width = _WIDE  # nobody's screen: nothing needs to be cut
 
     def __call__(self, method: str, path: str, **request: Any) -> Any:
         """Call the API and return the JSON of its answer.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
 from service.cli.client import Api, with_api, write_json
 from service.cli.importing import import_file
@@ -122,7 +122,17 @@ def list_(api: Api, state: str | None) -> None:
     if api.as_json:
         write_json(found)
         return
-    table = Table("job", "name", "state", "spent", "promised", "budget", "created", box=None, pad_edge=False)
+    table = Table(
+        Column("job", min_width=30, no_wrap=True),
+        "name",
+        "state",
+        "spent",
+        "promised",
+        "budget",
+        "created",
+        box=None,
+        pad_edge=False,
+    )
     for one in found:
         money = (dollars(one["budget"][name]) for name in ("spent_cents", "reserved_cents", "limit_cents"))
         table.add_row(one["job_id"], one["name"], one["state"], *money, one["created_at"][:16].replace("T", " "))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
 from service.cli.client import Api, with_api, write_json
 
@@ -26,7 +26,16 @@ def workers(api: Api, job_id: str, sort: str) -> None:
         found.sort(key=lambda one: (-one["gold"]["low"], -one["answers"]))
     elif sort == "answers":
         found.sort(key=lambda one: -one["answers"])
-    table = Table("worker", "answers", "gold", "accuracy", "90% interval", "most mistaken", box=None, pad_edge=False)
+    table = Table(
+        Column("worker", min_width=33, no_wrap=True),
+        "answers",
+        "gold",
+        "accuracy",
+        "90% interval",
+        "most mistaken",
+        box=None,
+        pad_edge=False,
+    )
     for one in found:
         gold = one["gold"]
         name = one["worker"] + (f" ({one['market_worker_id']})" if "market_worker_id" in one else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
+from litestar import Litestar
 
 from foundation.clock import ManualClock
 from foundation.ids import new_id
+from foundation.postgres.pool import create_pool
 from foundation.serving.application import create_application
 from foundation.settings import Settings
 from service.api.app import create_router
@@ -21,6 +24,7 @@ from service.api.auth import SCOPES, hash_key, new_key
 from service.api.problems import APP_HANDLERS
 from service.app import Service
 from service.store import keys, teams
+from tests.conftest import ensure_template, fresh_database
 
 SPEC: dict[str, Any] = {
     "name": "Pets",
@@ -97,19 +101,43 @@ async def make_key(conn: asyncpg.Connection, clock: ManualClock, team_id: str, s
     return secret
 
 
-async def open_api(pool: asyncpg.Pool, clock: ManualClock) -> Api:
-    service = Service(pool=pool, clock=clock, settings=Settings(data=Path("/nowhere")), markets={})
-    app = create_application([create_router(service)], checks={}, exception_handlers=APP_HANDLERS)
-    async with pool.acquire() as conn:
-        team_id = await teams.ensure(conn, new_id("team", clock), "testers", clock.now())
-        secret = await make_key(conn, clock, team_id, tuple(SCOPES))
+def open_service(pool: asyncpg.Pool, clock: ManualClock) -> Service:
+    return Service(pool=pool, clock=clock, settings=Settings(data=Path("/nowhere")), markets={})
+
+
+def create_app(service: Service) -> Litestar:
+    return create_application([create_router(service)], checks={}, exception_handlers=APP_HANDLERS)
+
+
+def open_client(app: Litestar) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    client = httpx.AsyncClient(transport=transport, base_url="http://assay")
+    return httpx.AsyncClient(transport=transport, base_url="http://assay")
+
+
+async def open_api(client: httpx.AsyncClient, service: Service) -> Api:
+    """Return the API as a team of its own calls it, with a key for everything."""
+    clock = service.clock
+    async with service.pool.acquire() as conn:
+        team_id = await teams.ensure(conn, new_id("team", clock), new_id("name", clock), clock.now())
+        secret = await make_key(conn, clock, team_id, tuple(SCOPES))
     return Api(client, service, team_id, secret)
 
 
+@pytest.fixture(scope="session")
+async def service(postgres_dsn: str) -> AsyncIterator[Service]:
+    """A service whose database these tests share: each has a team of its own, which sees nothing of the others."""
+    template = await ensure_template(postgres_dsn, "service")
+    async for dsn in fresh_database(postgres_dsn, template):
+        async with await create_pool(dsn, min_size=1, max_size=10, schema="assay") as pool:
+            yield open_service(pool, ManualClock(datetime(2026, 1, 5, 12, 0, tzinfo=UTC)))
+
+
+@pytest.fixture(scope="session")
+def app(service: Service) -> Litestar:
+    return create_app(service)
+
+
 @pytest.fixture
-async def api(service_pool: asyncpg.Pool, clock: ManualClock) -> AsyncIterator[Api]:
-    opened = await open_api(service_pool, clock)
-    async with opened.client:
-        yield opened
+async def api(app: Litestar, service: Service) -> AsyncIterator[Api]:
+    async with open_client(app) as client:
+        yield await open_api(client, service)
