@@ -8,6 +8,7 @@ import errno
 import socket
 from typing import TYPE_CHECKING
 
+import structlog
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from litestar import Litestar
+
+log = structlog.get_logger(__name__)
 
 _CLOSE_SECONDS = 2
 _OPEN_SECONDS = 30.0
@@ -57,21 +60,39 @@ async def serving(app: Litestar, host: str, port: int) -> AsyncIterator[None]:
     Raises
     ------
     PlainError
-        Where the address cannot be listened on, or the application does not start.
+        Where the address cannot be listened on, the application does not start, or the server ends by itself: then
+        what runs within the context is cancelled.
     """
     address = check_address(host, port)
+    within = asyncio.current_task()
+    assert within is not None
     server = Server(
         app, address=address, port=port, interface=Interfaces.ASGI, websockets=False, backlog=1024, log_enabled=False
     )
     server.workers_kill_timeout = _CLOSE_SECONDS  # an open connection does not hold the stop up
     running = asyncio.ensure_future(server.serve())
+
+    def cancel(_: asyncio.Future[None]) -> None:
+        within.cancel()
+
     try:
         await _answers(address, port, running)
+        running.add_done_callback(cancel)
         yield
+    except asyncio.CancelledError:
+        if not running.done():
+            raise
+        within.uncancel()
+        raise PlainError(f"the server on {address}, port {port} ended by itself; the log says more") from None
     finally:
+        running.remove_done_callback(cancel)
         server.stop()  # type: ignore[no-untyped-call] # granian is typed in part
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for(running, _CLOSE_SECONDS * 2)
+        except TimeoutError:
+            log.warning("a request was cut off, as it did not end in time", seconds=_CLOSE_SECONDS)
+        except Exception:
+            log.exception("the server failed")
 
 
 async def _answers(address: str, port: int, running: asyncio.Future[None]) -> None:

@@ -63,6 +63,8 @@ async def run_up(settings: Settings, announce: Announce) -> None:
                 },
                 exception_handlers=APP_HANDLERS,
             )
+            if stop.event.is_set():
+                return
             # The pipeline ends before the server does: it speaks to the marketplace through it.
             await stack.enter_async_context(serving(app, settings.host, settings.port))
             announce(settings, key)
