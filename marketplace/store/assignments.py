@@ -83,12 +83,16 @@ WITH moved AS (
 SELECT * FROM moved
 """  # noqa: S608 - COLUMNS is a constant
 
-# A place given up after its HIT lapsed is offered to nobody, and the money held for it goes back.
+# A place given up after its HIT lapsed is offered to nobody, and the money held for it goes back. HITs are locked in
+# the order of their ids: of two sweeps at once, each with many HITs, the two do not wait for each other.
 _END = """
+), ended AS (
+    SELECT hit_id, count(*)::int AS places FROM moved GROUP BY hit_id
+), locked AS (
+    SELECT hit_id FROM hit WHERE hit_id IN (SELECT hit_id FROM ended) ORDER BY hit_id FOR NO KEY UPDATE
 ), counted AS (
     UPDATE hit SET pending = hit.pending - ended.places
-      FROM (SELECT hit_id, count(*)::int AS places FROM moved GROUP BY hit_id) AS ended
-     WHERE hit.hit_id = ended.hit_id
+      FROM ended JOIN locked USING (hit_id) WHERE hit.hit_id = ended.hit_id
     RETURNING hit.hit_id, hit.requester_id, hit.lapsed,
               (hit.reward_cents + hit.fee_cents)::bigint * ended.places AS cents
 ), freed AS (

@@ -53,6 +53,20 @@ class HitPage:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkPage:
+    """What the page on which a worker works needs: the assignment, and its HIT's question."""
+
+    assignment_id: str
+    state: State
+    deadline: datetime
+    hit_id: str
+    hit_type_id: str
+    title: str
+    reward_cents: int
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
 class InHand:
     """An accepted assignment that its worker can still submit."""
 
@@ -124,6 +138,12 @@ SELECT hit_id, hit_type_id, requester.name AS requester_name, title, description
  WHERE hit_id = $1 AND disposed_at IS NULL
 """
 
+_WORK_PAGE = """
+SELECT assignment_id, state, deadline, hit_id, hit_type_id, title, hit.reward_cents, question
+  FROM assignment JOIN hit USING (hit_id) JOIN hit_type USING (hit_type_id)
+ WHERE assignment_id = $1 AND worker_id = $2
+"""
+
 _IN_HAND = """
 SELECT assignment_id, title, hit.reward_cents, deadline
   FROM assignment JOIN hit USING (hit_id) JOIN hit_type USING (hit_type_id)
@@ -173,6 +193,12 @@ async def hit_page(conn: asyncpg.Connection, *, hit_id: str, now: datetime) -> H
     """Look up what the page of a HIT needs, whether or not it has a place left."""
     row = await conn.fetchrow(_HIT_PAGE, hit_id, now)
     return None if row is None else HitPage(**row)
+
+
+async def work_page(conn: asyncpg.Connection, *, worker_id: str, assignment_id: str) -> WorkPage | None:
+    """Look up what a worker's own assignment needs to be worked on, in whatever state it is."""
+    row = await conn.fetchrow(_WORK_PAGE, assignment_id, worker_id)
+    return None if row is None else WorkPage(**row)
 
 
 async def in_hand(conn: asyncpg.Connection, *, worker_id: str, now: datetime) -> list[InHand]:

@@ -22,15 +22,19 @@ if TYPE_CHECKING:
 OVERRIDE_LIFE = timedelta(days=30)
 """For so long a rejection may be turned into an approval."""
 
-# Whatever is approved is counted in its HIT and paid in the books, in the statement that approves it.
+# Whatever is approved is counted in its HIT and paid in the books, in the statement that approves it. HITs are locked
+# in the order of their ids, as in `assignments`.
 _COUNT_AND_PAY = """
+), moved AS (
+    SELECT hit_id, count(*) FILTER (WHERE rejected_at IS NULL)::int AS submitted,
+           count(*) FILTER (WHERE rejected_at IS NOT NULL)::int AS rejected
+      FROM approved GROUP BY hit_id
+), locked AS (
+    SELECT hit_id FROM hit WHERE hit_id IN (SELECT hit_id FROM moved) ORDER BY hit_id FOR NO KEY UPDATE
 ), counted AS (
     UPDATE hit SET submitted = hit.submitted - moved.submitted, rejected = hit.rejected - moved.rejected,
                    approved = hit.approved + moved.submitted + moved.rejected
-      FROM (SELECT hit_id, count(*) FILTER (WHERE rejected_at IS NULL)::int AS submitted,
-                   count(*) FILTER (WHERE rejected_at IS NOT NULL)::int AS rejected
-              FROM approved GROUP BY hit_id) AS moved
-     WHERE hit.hit_id = moved.hit_id
+      FROM moved JOIN locked USING (hit_id) WHERE hit.hit_id = moved.hit_id
     RETURNING hit.hit_id, hit.requester_id, hit.reward_cents, hit.fee_cents
 ), paid AS (
     INSERT INTO ledger (requester_id, entry, amount_cents, hit_id, assignment_id, made_at)

@@ -42,6 +42,7 @@ FEES = FEE_SCHEDULES["mturk"]
 DURATION, AUTO_APPROVAL = 600, 7200
 _PAID = """SELECT coalesce(sum(amount_cents), 0)::bigint FROM ledger
             WHERE requester_id = $1 AND entry IN ('reward', 'fee', 'bonus', 'bonus_fee')"""
+_WAITING = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
 START = datetime.fromisoformat("2026-01-05T12:00:00Z")
 
 
@@ -479,6 +480,28 @@ async def test_everything_at_once_leaves_the_books_right(marketplace_pool):
     async with marketplace_pool.acquire() as conn:
         assert await audit(conn) == {}
         assert await conn.fetchval("SELECT count(*) FROM assignment") > 20
+
+
+@pytest.mark.parametrize("duty", [assignments.abandon_late, reviews.approve_due])
+async def test_a_sweep_that_waits_for_one_hit_holds_no_later_one(marketplace_pool, duty):
+    """HITs are locked in one order, so that sweeps of several processes cannot wait for each other in a circle."""
+    async with marketplace_pool.acquire() as conn, marketplace_pool.acquire() as sweeper:
+        requester_id = await new_requester(conn, "r", 1000)
+        [(person, _)] = await workers.invite(conn, names=[""], now=START)
+        made = sorted([(await new_hit(conn, requester_id, START, places=1)).hit_id for _ in range(20)])
+        for hit_id in made:
+            held = await assignments.accept(conn, worker_id=person, hit_id=hit_id, now=START)
+            if duty is reviews.approve_due:
+                await assignments.submit(conn, assignment_id=held.assignment_id, fields=[], now=START)
+        async with conn.transaction():
+            await conn.execute("SELECT FROM hit WHERE hit_id = $1 FOR UPDATE", made[0])
+            sweep = asyncio.create_task(duty(sweeper, now=START + timedelta(days=1)))
+            async with asyncio.timeout(30):
+                while not await conn.fetchval(_WAITING, sweeper.get_server_pid()):
+                    await asyncio.sleep(0)
+            await conn.execute("SELECT FROM hit FOR UPDATE NOWAIT")
+        assert await sweep == 20
+        assert await audit(conn) == {}
 
 
 async def test_the_ledger_cannot_be_rewritten(marketplace_pool):
