@@ -35,7 +35,10 @@ def decode_spec(text: bytes, *, is_yaml: bool) -> Any:
     if len(text) > LARGEST_SPEC:
         raise SpecError([Wrong("", f"expected at most {LARGEST_SPEC} bytes, got {len(text)}")])
     try:
+        text.decode()
         return decode_yaml(text, as_text=_MONEY) if is_yaml else msgspec.json.decode(text)
+    except UnicodeDecodeError as error:
+        raise SpecError([Wrong("", f"is not UTF-8: byte {error.start + 1} is not")]) from None
     except RecursionError:
         raise SpecError([Wrong("", "is nested too deeply")]) from None
     except ValueError as error:  # msgspec's and Unicode's errors are ValueErrors too

@@ -108,8 +108,6 @@ def decode_yaml(text: bytes, *, as_text: frozenset[str] = frozenset()) -> Any:
         raise ValueError(f"{where}{error.problem or error.context}") from None
     except yaml.reader.ReaderError as error:
         raise ValueError(f"the character {error.character:#06x} is not allowed") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"expected UTF-8; byte {error.start + 1} is not") from None
     except OverflowError:
         raise ValueError("an escape names no character") from None
     finally:

@@ -49,7 +49,10 @@ async def read_json(request: Request[Any, Any, Any], shape: type[T]) -> T:
     media_type(request, JSON)
     text = await request.body()
     try:
+        text.decode()
         raw = msgspec.json.decode(text)
+    except UnicodeDecodeError as error:
+        raise Refusal("malformed-request", f"The body: expected UTF-8; byte {error.start + 1} is not.") from None
     except RecursionError:
         raise Refusal("malformed-request", "The body is nested too deeply.") from None
     except ValueError as error:

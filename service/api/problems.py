@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 import structlog
 from litestar import Request, Response
@@ -136,7 +136,8 @@ def _parameter_error(request: Request[Any, Any, Any], told: Mapping[str, Any]) -
     one = field.kwarg_definition
     names = ("ge", "le", "min_length", "max_length", "pattern")
     bounds: dict[str, Any] = {bound: getattr(one, bound) for bound in names if getattr(one, bound) is not None}
-    kind = inspect.type_info(Annotated[field.annotation, Meta(**bounds)])
+    given = [kind for kind in get_args(field.annotation) if kind is not type(None)] if field.is_optional else []
+    kind = inspect.type_info(Annotated[given[0] if given else field.annotation, Meta(**bounds)])
     return Error(f"expected {describe(kind)}", field=one.name or name)
 
 

@@ -128,6 +128,7 @@ def _decode(line: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
     except (ValueError, RecursionError):
         pass  # a second look finds the words for it
     try:
+        line.decode()
         return msgspec.json.decode(line)
     except UnicodeDecodeError as error:
         return LineError([Wrong("", f"expected UTF-8; byte {error.start + 1} is not")])

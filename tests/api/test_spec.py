@@ -159,7 +159,7 @@ def test_a_market_must_be_a_configured_one() -> None:
     ("text", "is_yaml", "expected"),
     [
         (b"{", False, "is not valid JSON: Input data was truncated"),
-        (b"\xff{}", True, "is not valid YAML: expected UTF-8; byte 1 is not"),
+        (b"\xff{}", True, "is not UTF-8: byte 1 is not"),
         (b"name: a\nname: b", True, "is not valid YAML: line 2, column 1: 'name' stands here twice"),
         (b"a: &x [1]\nb: *x", True, "is not valid YAML: line 2, column 4: expected no alias (*); write it out"),
         (b"a: !!python/name:os.system", True, "expected no tag such as tag:yaml.org,2002:python/name:os.system"),
