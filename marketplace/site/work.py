@@ -80,27 +80,24 @@ async def work(site: Given[Site], visitor: Given[Session], assignment_id: FromPa
     if not ID.fullmatch(assignment_id):
         raise _missing_assignment()
     async with site.pool.acquire() as connection:
-        assignment = await assignments.find(connection, assignment_id)
-        if assignment is None or assignment.worker_id != visitor.worker_id:
-            raise _missing_assignment()
-        hit = await browsing.hit_page(connection, hit_id=assignment.hit_id, now=now)
-    if assignment.state != "accepted" or assignment.deadline <= now or hit is None:
-        state = "over" if assignment.state == "accepted" else assignment.state
-        advice = "Choose another HIT."
-        raise Refusal(410, f"This assignment is {state}", advice, reason="done")
-    question = read_question(site, hit.question)
+        found = await browsing.work_page(connection, worker_id=visitor.worker_id, assignment_id=assignment_id)
+    if found is None:
+        raise _missing_assignment()
+    if found.state != "accepted" or found.deadline <= now:
+        state = "over" if found.state == "accepted" else found.state
+        raise Refusal(410, f"This assignment is {state}", "Choose another HIT.", reason="done")
+    question = read_question(site, found.question)
     return render(
         "work.html",
         frame=source(question),
         visitor=visitor,
-        hit=hit,
-        assignment=assignment,
-        left=(assignment.deadline - now).total_seconds(),
+        work=found,
+        left=(found.deadline - now).total_seconds(),
         sandbox=SANDBOX,
         height=question.frame_height,
         address=address(
             question,
-            hit.hit_id,
+            found.hit_id,
             assignment_id=assignment_id,
             worker_id=visitor.worker_id,
             submit_to=site.base_url,
