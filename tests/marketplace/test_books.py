@@ -498,7 +498,7 @@ async def test_a_sweep_that_waits_for_one_hit_holds_no_later_one(marketplace_poo
             sweep = asyncio.create_task(duty(sweeper, now=START + timedelta(days=1)))
             async with asyncio.timeout(30):
                 while not await conn.fetchval(_WAITING, sweeper.get_server_pid()):
-                    await asyncio.sleep(0)
+                    pass  # the question itself lets the sweep go on
             await conn.execute("SELECT FROM hit FOR UPDATE NOWAIT")
         assert await sweep == 20
         assert await audit(conn) == {}

@@ -169,5 +169,5 @@ async def test_a_marketplace_alone_serves_sweeps_and_stops(marketplace_dsn, tmp_
         assert answer["AvailableBalance"] == "1000.00"
     finally:
         process.terminate()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await process.wait() == 0
