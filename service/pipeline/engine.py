@@ -33,6 +33,7 @@ STAGES = {
     "deliver": deliver.run,
 }
 _LONGEST_WAIT = 60.0
+_WIND_UP_SECONDS = 4.0
 _AT_ONCE = 8  # each holds a connection of the pool that the API draws on as well
 
 log = structlog.get_logger(__name__)
@@ -61,7 +62,16 @@ class Engine:
                         await asyncio.wait_for(self._look.wait(), wait)
             finally:
                 stopping.cancel()
-                await asyncio.gather(*self._running.values(), return_exceptions=True)
+                await self._wind_up()
+
+    async def _wind_up(self) -> None:
+        """Let stages end that are about to; cut off the others, which is no worse than a kill."""
+        running = set(self._running.values())
+        if running:
+            _, late = await asyncio.wait(running, timeout=_WIND_UP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def drain(self) -> int:
         """Run, one after the other, whatever is due now until nothing is; returns how many stages ran."""

@@ -57,6 +57,17 @@ class House:
         return self.data.parent / f"{self.data.name}.crowd.log"
 
     def __enter__(self) -> Self:
+        try:
+            self.start()
+            key = self.assay("key", "create", "--name", "trial", "--json")["key"]
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        self._client = httpx.Client(base_url=f"{self.url}/v1", headers={"Authorization": f"Bearer {key}"}, timeout=120)
+        return self
+
+    def start(self) -> None:
+        """Start the process, and wait until it is ready."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
@@ -67,14 +78,13 @@ class House:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches us, and we stop it when we are ready
             )
-        try:
-            self._wait_until_ready()
-            key = self.assay("key", "create", "--name", "trial", "--json")["key"]
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        self._client = httpx.Client(base_url=f"{self.url}/v1", headers={"Authorization": f"Bearer {key}"}, timeout=120)
-        return self
+        self._wait_until_ready()
+
+    def kill(self) -> None:
+        """Kill the process as a power cut would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
