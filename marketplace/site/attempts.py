@@ -1,6 +1,7 @@
 """Failed sign-ins, counted so that passwords cannot be guessed.
 
-Counts live in this process: the marketplace is one process, and what a restart forgets is a few guesses.
+Counts live in this process. Of several on one database each allows its own few guesses, and so does a restart:
+with ten characters and argon2 that is still nothing.
 """
 
 from __future__ import annotations

@@ -56,6 +56,8 @@ async def join(
     hashed = await passwords.hash_password(guest_fields["password"])
     async with site.pool.acquire() as connection:
         joined = await workers.join(connection, token=token, password_hash=hashed, now=site.clock.now())
+        if joined is not None:  # whoever knew an earlier password is out
+            await sessions.close_all(connection, worker_id=joined.worker_id)
     if joined is None:
         return await _used_invitation(request, site, token)
     return await _sign_in(request, site, joined.worker_id, "/worker")

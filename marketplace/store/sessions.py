@@ -54,6 +54,11 @@ async def close_session(conn: asyncpg.Connection, *, token: str) -> None:
     await conn.execute("DELETE FROM session WHERE token_hash = $1", hash_token(token))
 
 
+async def close_all(conn: asyncpg.Connection, *, worker_id: str) -> None:
+    """Sign a worker out everywhere."""
+    await conn.execute("DELETE FROM session WHERE worker_id = $1", worker_id)
+
+
 async def forget_expired(conn: asyncpg.Connection, *, now: datetime) -> None:
     """Delete the sessions that are over."""
     await conn.execute("DELETE FROM session WHERE expires_at <= $1", now)

@@ -52,6 +52,24 @@ async def test_an_invitation_works_once_and_then_leads_to_signing_in(people, ann
     assert (await ann.sign_in()).headers["location"] == "/worker", "the password is the first one"
 
 
+async def test_a_new_invitation_sets_a_new_password_and_ends_what_the_old_one_opened(live, people, ann):
+    async with live.marketplace.pool.acquire() as conn:
+        await conn.execute(
+            "INSERT INTO invitation VALUES ($1, $2, $3, $4)",
+            workers.hash_token("again"),
+            ann.worker_id,
+            live.clock.now(),
+            live.clock.now() + timedelta(days=1),
+        )
+    back = await people.invite()
+    token = field_of((await back.get("/worker/join/again")).text, "csrf")
+    joined = await back.post("/worker/join/again", token, password="another password", again="another password")
+    assert joined.status_code == 303
+    assert ann.worker_id in (await back.get("/worker")).text
+    assert (await ann.get("/worker")).status_code == 303
+    assert (await ann.sign_in()).status_code == 422
+
+
 async def test_an_invitation_runs_out(live, people):
     ann = await people.invite()
     live.clock.advance(seconds=workers.INVITATION_LIFE.total_seconds() + 1)
