@@ -11,24 +11,21 @@ from tests.processes.conftest import free_port
 
 
 async def test_api_pipeline_and_marketplace_run_apart_on_one_database(empty_dsn, folder, start, run):
-    ports = {name: free_port() for name in ("serve", "also serve", "work", "marketplace")}
+    ports = {name: free_port() for name in ("serve", "work", "marketplace")}
     market = f"http://127.0.0.1:{ports['marketplace']}/mturk"
     env = {"DATABASE_URL": empty_dsn, "ASSAY_DATA": str(folder / "data")}
     keys = {"ASSAY_MARKETS__HOUSE__ACCESS_KEY": "AKIANOBODY", "ASSAY_MARKETS__HOUSE__SECRET_KEY": "nothing"}
     # All at once on an empty database: one of them migrates it.
     processes = {
-        name: start(
-            name.split()[-1], *options, "--port", str(port), ASSAY_MARKETS__HOUSE__ENDPOINT=market, **env, **keys
-        )
-        for (name, port), options in zip(ports.items(), ([], [], ["--probes"], []), strict=True)
+        name: start(name, *options, "--port", str(port), ASSAY_MARKETS__HOUSE__ENDPOINT=market, **env, **keys)
+        for (name, port), options in zip(ports.items(), ([], ["--probes"], []), strict=True)
     }
     for name, process in processes.items():
         process.wait_until_ready(ports[name])
 
     made = json.loads(run("key", "create", "--json", **env).stdout)
-    for name in ("serve", "also serve"):
-        url = f"http://127.0.0.1:{ports[name]}/v1/jobs"
-        assert httpx.get(url, headers={"Authorization": f"Bearer {made['key']}"}).status_code == 200
+    url = f"http://127.0.0.1:{ports['serve']}/v1/jobs"
+    assert httpx.get(url, headers={"Authorization": f"Bearer {made['key']}"}).status_code == 200
     assert "assay_stage_seconds" in httpx.get(f"http://127.0.0.1:{ports['work']}/metrics").text
 
     assert "AKIANOBODY" not in "".join(process.output for process in processes.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 from pathlib import Path
 
 import httpx
@@ -90,16 +91,18 @@ def test_a_request_log_holds_neither_query_nor_invitation(folder, start):
         assert secret not in up.output
 
 
-def test_two_on_one_port_is_refused_in_one_line(folder, start, run):
-    port = free_port()
-    up = start("up", "--data", str(folder / "data"), "--port", str(port))
-    up.wait_until_ready(port)
-    second = run("up", "--data", str(folder / "other"), "--port", str(port))
-    assert (second.returncode, second.stderr) == (
+def test_a_port_that_is_taken_is_refused_in_one_line_before_anything_is_made(folder, run):
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as another Assay would have it
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused = run("up", "--data", str(folder / "data"), "--port", str(port))
+    assert (refused.returncode, refused.stderr) == (
         2,
         f"assay: port {port} on 127.0.0.1 is in use; choose another with --port, or stop what listens there\n",
     )
-    assert not (folder / "other").exists()
+    assert not (folder / "data").exists()
 
 
 @pytest.mark.parametrize(
