@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 from playwright.async_api import expect
@@ -41,36 +40,37 @@ END = re.compile(" end$")
 
 
 async def attacked(live, requester, page):
-    """Open a HIT whose HTML attacks; returns the assignment's address and what the site got to see."""
+    """Accept a HIT whose HTML attacks; returns the assignment's address."""
     html = ATTACK.replace("ORIGIN", f'"{live.url}"')
     hit = await live.create_hit(Question=QUESTION.format(html))
     [(_, link)] = await requester.invite(1)
     await join(page, link)
     await page.goto(f"{live.url}/worker/hits/{hit['HITId']}")
-    cookies = []
-
-    async def note(request):
-        headers = await request.all_headers()
-        cookies.append((request.url.removeprefix(live.url), headers.get("cookie", "")))
-
     await page.get_by_role("button", name="Accept").click()
     await page.wait_for_url("**/worker/assignments/*")
-    work = page.url
-    page.on("request", lambda request: asyncio.ensure_future(note(request)))
-    return work, cookies
+    return page.url
+
+
+async def cookie_sent(live, request):
+    """Return where a request went and the cookie that it carried."""
+    headers = await request.all_headers()
+    return request.url.removeprefix(live.url), headers.get("cookie", "")
 
 
 async def test_a_frame_reaches_neither_the_site_nor_the_session(live, requester, page):
-    work, cookies = await attacked(live, requester, page)
+    work = await attacked(live, requester, page)
+    requests = []
+    page.on("request", lambda request: requests.append(request))  # noqa: PLW0108 - Playwright sets attributes on it
     await page.goto(work)
     log = page.frame_locator("#question").locator("#log")
     await expect(log).to_have_text(END)
     found = dict(entry.rsplit(":", 1) for entry in (await log.text_content()).split()[:-1])
     assert set(found.values()) == {"refused"}, found
     assert page.url == work, "the frame did not move the page around it"
-    sent = [(url, cookie) for url, cookie in cookies if url in ("/worker/earnings", "/worker", "/worker/sign-out")]
-    assert sent, "the frame's requests were made"
-    assert [cookie for _, cookie in sent if "assay_worker" in cookie] == []
+    cookies = dict([await cookie_sent(live, request) for request in requests])
+    assert "assay_worker" in cookies[work.removeprefix(live.url)], "the page around it is signed in"
+    assert {"/worker/earnings", "/worker", "/worker/sign-out"} <= set(cookies), "the frame's requests were made"
+    assert not any("assay_worker" in cookies[path] for path in ("/worker/earnings", "/worker", "/worker/sign-out"))
     await page.goto(f"{live.url}/worker")
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     await page.goto(work)
@@ -78,7 +78,7 @@ async def test_a_frame_reaches_neither_the_site_nor_the_session(live, requester,
 
 
 async def test_the_same_holds_where_the_frames_address_is_opened_by_itself(live, requester, page):
-    work, _ = await attacked(live, requester, page)
+    work = await attacked(live, requester, page)
     await page.goto(work)
     address = await page.locator("#question").get_attribute("src")
     await page.goto(live.url + address)
