@@ -24,6 +24,13 @@ MOST_BLOCKS = 32
 LEAST_ANSWERS = 20_000  # of a block: with fewer, handing it to a thread costs more than it saves
 
 
+def cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Blocks:
     """Blocks of about equally many answers, and the threads that work on them."""
 
@@ -42,8 +49,7 @@ class Blocks:
         targets = np.linspace(0, table.n_answers, n_blocks + 1)[1:-1]
         cuts = np.searchsorted(table.offsets, targets)
         self.bounds = [int(cut) for cut in (0, *cuts, table.n_items)]
-        wanted = threads or len(os.sched_getaffinity(0))
-        workers = min(wanted, n_blocks)
+        workers = min(threads or cores(), n_blocks)
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
 
     def __len__(self) -> int:

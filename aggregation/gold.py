@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from aggregation.arrays import Bools, Floats
+    from aggregation.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,15 @@ class Clamp:
         known = mask.any(axis=1)
         row = np.where(known, np.cumsum(known) - 1, -1).astype(np.int32)
         return cls(row, np.ascontiguousarray(mask[known]))
+
+    def without(self, items: Ints) -> Clamp:
+        """Forget what is known of some items."""
+        row = self.row.copy()
+        row[items] = -1
+        kept = np.flatnonzero(row >= 0)
+        accepted = self.accepted[row[kept]]
+        row[kept] = np.arange(kept.size, dtype=np.int32)
+        return Clamp(row, accepted)
 
     @property
     def known(self) -> Bools:

@@ -105,8 +105,9 @@ def expect(
 ) -> tuple[float, float]:
     """Infer a block of items and count its answers in one pass.
 
-    ``log_confusion`` and ``counts`` are (worker, answered label, true label): the inner loop walks memory in
-    order. Returns the block's log likelihood and the largest change of a probability.
+    ``log_confusion`` and ``counts`` are (worker, answered label, state), so the inner loop walks memory in order;
+    a state is a true label, or one of several subtypes of it. Returns the block's log likelihood and the largest
+    change of a probability.
     """
     n_labels = log_prevalence.size
     counts[...] = 0.0

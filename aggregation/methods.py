@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import asdict, replace
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from aggregation.calibration import Curve, of_labels, tempered, with_confidence
+from aggregation.fingerprint import fingerprints, told_apart
 from aggregation.gold import Clamp
+from aggregation.result import ConvergenceWarning
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from aggregation.result import Result
@@ -16,7 +26,14 @@ if TYPE_CHECKING:
 # Each model's module, loaded when it is first asked for: most need numba, whose import takes half a second.
 METHODS = {
     "majority": "aggregation.majority:majority",
+    "wawa": "aggregation.wawa:wawa",
     "dawid_skene": "aggregation.dawid_skene:dawid_skene",
+    "hierarchical": "aggregation.bayes:hierarchical",
+    "bcc": "aggregation.bayes:bcc",
+    "ebcc": "aggregation.ebcc:ebcc",
+    "auto": "aggregation.auto:auto",
+    "one_coin": "aggregation.coin:one_coin",
+    "mace": "aggregation.coin:mace",
 }
 
 
@@ -27,7 +44,7 @@ def aggregate(
     **options: Any,
 ) -> Result:
     """
-    Infer each item's label from the answers in ``table``.
+    Infer each item's label from the answers in ``table``, and how sure one may be of it.
 
     Parameters
     ----------
@@ -36,7 +53,8 @@ def aggregate(
         A name in `METHODS`.
     gold : (n_items,) int or (n_items, n_labels) bool, optional
         Known labels, -1 where unknown; or the accepted labels of each item, none where unknown. An item of
-        which something is known keeps to it.
+        which something is known keeps to it. The labels are also inferred twice more, each time with half of the
+        gold unknown, to fit confidence on gold that was not told.
     **options
         The method's own parameters, such as ``prior``, ``start``, ``max_iter`` and ``tol`` of `dawid_skene`.
 
@@ -49,6 +67,32 @@ def aggregate(
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
     module, function = METHODS[method].split(":")
+    model = getattr(import_module(module), function)
     clamp = Clamp.from_gold(gold, table.n_items, table.n_labels)
-    result: Result = getattr(import_module(module), function)(table, clamp, **options)
-    return result
+    result: Result = model(table, clamp, **options)
+    probabilities = tempered(table, clamp, result.posterior)
+    curve = Curve()
+    if (clamp.known & (table.answers_per_item > 0)).sum() >= 2:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # said once, for the result itself
+            curve = _curve_on_gold(table, clamp, partial(model, **options))
+    confidence = curve.apply(of_labels(probabilities, result.labels))
+    kept = np.where(clamp.known, of_labels(probabilities, result.labels), confidence)
+    told = {**result.params, "calibration": asdict(curve)}
+    return replace(result, calibrated=with_confidence(probabilities, result.labels, kept), params=told)
+
+
+def _curve_on_gold(table: LabelTable, clamp: Clamp, model: Callable[[LabelTable, Clamp], Result]) -> Curve:
+    """Fit a curve on gold items, each inferred while it and half of the gold were unknown."""
+    items, _ = fingerprints(table)
+    answered = np.flatnonzero(clamp.known & (table.answers_per_item > 0))
+    ranked = answered[np.argsort(told_apart(items)[answered], kind="stable")]
+    confidence, right = [], []
+    for half in (ranked[::2], ranked[1::2]):
+        known = clamp.without(half)
+        result = model(table, known)
+        labels = result.labels[half]
+        probabilities = tempered(table, known, result.posterior)[half]
+        confidence.append(of_labels(probabilities, labels))
+        right.append(clamp.accepted[clamp.row[half], labels].astype(np.float64))
+    return Curve.fit(np.concatenate(confidence), np.concatenate(right))

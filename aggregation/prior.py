@@ -49,6 +49,11 @@ class Prior:
         return cls.diagonal(n_labels, right=4.0, wrong=1.0)
 
     @classmethod
+    def of_accuracy(cls, n_labels: int) -> Prior:
+        """Expect each worker to have been right three times in four: for models with one accuracy per worker."""
+        return cls.diagonal(n_labels, right=3.0, wrong=1.0)
+
+    @classmethod
     def none(cls, n_labels: int) -> Prior:
         """Expect nothing: the maximum a posteriori estimate is then the one of maximum likelihood."""
         return cls(np.zeros((n_labels, n_labels)), np.zeros(n_labels))
@@ -64,6 +69,23 @@ class Prior:
         for counts in (self.confusion, self.prevalence):
             if not (np.isfinite(counts).all() and (counts >= 0).all()):
                 raise ValueError("the prior's pseudo-counts must be finite and not negative")
+
+    def accuracy_counts(self, n_workers: int) -> tuple[Floats, Floats]:
+        """
+        Reduce to right and wrong answers per worker, (n_workers,) each: the mean over true labels.
+
+        Raises
+        ------
+        ValueError
+            A worker has no pseudo-count on either side, where an accuracy would be 0 or 1.
+
+        """
+        confusion = self.confusion[None] if self.confusion.ndim == 2 else self.confusion
+        right = confusion.diagonal(axis1=1, axis2=2).mean(axis=1)
+        wrong = confusion.sum(axis=2).mean(axis=1) - right
+        if not ((right > 0).all() and (wrong > 0).all()):
+            raise ValueError("this model needs pseudo-counts above 0 for right and for wrong answers")
+        return np.broadcast_to(right, n_workers).copy(), np.broadcast_to(wrong, n_workers).copy()
 
     def describe(self) -> dict[str, Any]:
         """Describe the prior in types that JSON can carry, without the table of each worker."""

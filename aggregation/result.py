@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +41,8 @@ class Result:
     method : str
     params : Mapping[str, Any]
         What the method was run with, in types that JSON can carry.
+    calibrated : (n_items, n_labels) float64
+        The posterior made honest; see `calibration`. Gold keeps what is known of it.
 
     """
 
@@ -53,6 +55,13 @@ class Result:
     converged: bool
     method: str
     params: Mapping[str, Any]
+    calibrated: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+
+    @property
+    def confidence(self) -> Floats:
+        """How sure one may be of each item's label, calibrated, (n_items,)."""
+        chosen: Floats = self.calibrated[np.arange(self.labels.size), self.labels]
+        return chosen
 
 
 def most_probable(posterior: Floats, prevalence: Floats) -> Ints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,6 +109,12 @@ class LabelTable:
         for array in (table.offsets, table.worker, table.label):
             array.flags.writeable = False
         return table
+
+    def keep(self, mask: npt.NDArray[np.bool_]) -> LabelTable:
+        """Keep the answers where ``mask``, (n_answers,), is true; items and workers keep their numbers."""
+        offsets = np.zeros_like(self.offsets)
+        np.cumsum(np.bincount(self.item[mask], minlength=self.n_items), out=offsets[1:])
+        return replace(self, offsets=offsets, worker=self.worker[mask], label=self.label[mask], n_dropped=0)
 
     @property
     def n_answers(self) -> int:

@@ -1,0 +1,173 @@
+"""Bayesian classifier combination by variational Bayes: with a fixed prior, pooled, and with subtypes of labels.
+
+``bcc`` is Dawid and Skene's model with Dirichlet distributions kept for all parameters (H.-C. Kim and
+Z. Ghahramani 2012, Bayesian classifier combination; variational updates as in E. Simpson et al. 2013). In
+``hierarchical`` each row of a worker's confusion is drawn around that worker's accuracy, and accuracies around the
+crowd's; how tightly is learnt. ``ebcc`` besides splits each label into subtypes on which workers err together
+(Y. Li, B. Rubinstein, T. Cohn 2019, Exploiting worker correlation for label aggregation in crowdsourcing).
+
+The bound is the evidence lower bound, plus the log density of pooled parameters where there are any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aggregation import dirichlet
+from aggregation.blocks import Blocks
+from aggregation.climbing import check_limits, fit_from_votes, warn_unless_converged
+from aggregation.latent import Latent
+from aggregation.prior import Prior
+
+if TYPE_CHECKING:
+    from aggregation.arrays import Floats, Ints
+    from aggregation.gold import Clamp
+    from aggregation.result import Result
+    from aggregation.table import LabelTable
+
+# Pseudo-counts of how answers split into subtypes, per subtype.
+SUBTYPE = 1.0
+
+
+class Bcc(Latent):
+    """Dirichlet posteriors of confusion and prevalence under a prior that stays as it is."""
+
+    method = "bcc"
+
+    def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, prior: Prior, *, subtypes: int = 1) -> None:
+        super().__init__(table, clamp, blocks, subtypes=subtypes)
+        self.prior = prior
+        confusion = prior.confusion[None] if prior.confusion.ndim == 2 else prior.confusion
+        self.prior_counts: Floats = np.ascontiguousarray(confusion.transpose(0, 2, 1), dtype=np.float64)
+        self._split = np.full((table.n_labels, subtypes), SUBTYPE)
+
+    def maximise(self) -> None:
+        """Set the expected logarithms that the counts and the prior imply."""
+        divergence = dirichlet.expected_logs(self.counts, self.prior_counts, self.log_confusion)
+        counts = self.class_counts.sum(axis=0).reshape(self._split.shape)
+        labels, labels_apart = dirichlet.dirichlet_logs(counts.sum(axis=1), self.prior.prevalence)
+        split, split_apart = dirichlet.dirichlet_logs(counts, self._split)
+        self.log_prevalence[:] = (labels[:, None] + split).ravel()
+        self.penalty = -(divergence + labels_apart + split_apart)
+
+    def predict(self, item: Ints, worker: Ints, label: Ints) -> Floats:
+        """Give the probability of answers that were not part of the fit, (n,), at the present posterior."""
+        cells = self.counts.sum(axis=0) + np.repeat(self.prior_counts, self.subtypes, axis=2)
+        cells /= cells.sum(axis=1, keepdims=True)
+        probability: Floats = (self.posterior[item] * cells[worker, label]).sum(axis=1)
+        return probability
+
+    def prevalence(self) -> Floats:
+        """Give the expected share of each label, (n_labels,)."""
+        counts = self.class_counts.sum(axis=0).reshape(self._split.shape).sum(axis=1) + self.prior.prevalence
+        share: Floats = counts / counts.sum()
+        return share
+
+    def confusion(self) -> Floats:
+        """Give the expected confusion, (n_workers, true, answered), of subtypes together."""
+        shape = (self.table.n_workers, self.table.n_labels, self.table.n_labels, self.subtypes)
+        cells = self.counts.sum(axis=0).reshape(shape) + self.prior_counts[..., None]
+        cells /= cells.sum(axis=1, keepdims=True)
+        split = self.class_counts.sum(axis=0).reshape(self._split.shape) + self._split
+        mixed = np.einsum("wlkm,km->wkl", cells, split / split.sum(axis=1, keepdims=True))
+        return np.ascontiguousarray(mixed)
+
+
+class Pooled(Bcc):
+    """
+    The same, with rows of confusion drawn around each worker's accuracy.
+
+    Attributes
+    ----------
+    accuracy : (n_workers,) float64
+        Where the rows of each worker are centred.
+    strength : float
+        How many answers that centre counts for, in each row.
+
+    """
+
+    method = "hierarchical"
+    # Besides, every cell has this much, so that one odd answer cannot rule a label out.
+    spread = 0.02
+    # The strength's own prior, a gamma density with this shape (less one) and rate: its mode is five answers.
+    shape, rate = 1.0, 0.2
+
+    def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, prior: Prior, *, subtypes: int = 1) -> None:
+        super().__init__(table, clamp, blocks, prior, subtypes=subtypes)
+        self._right, self._wrong = prior.accuracy_counts(table.n_workers)
+        self.accuracy = self._right / (self._right + self._wrong)
+        self.strength = self.shape / self.rate
+        self._set_prior()
+
+    def maximise(self) -> None:
+        """Pool first, then set the expected logarithms under the prior that pooling gave."""
+        counts = self.counts.sum(axis=0) if len(self.blocks) > 1 else self.counts[0]
+        right, wrong = np.empty_like(self.accuracy), np.empty_like(self.accuracy)
+        weight = dirichlet.pooling_counts(counts, self.accuracy, self.strength, self.spread, right, wrong)
+        self.strength = (right.sum() + wrong.sum() + self.shape) / (weight + self.rate)
+        self.accuracy = (right + self._right) / (right + wrong + self._right + self._wrong)
+        self._set_prior()
+        super().maximise()
+        self.penalty += float(
+            self._right @ np.log(self.accuracy)
+            + self._wrong @ np.log1p(-self.accuracy)
+            + self.shape * np.log(self.strength)
+            - self.rate * self.strength
+        )
+
+    def _set_prior(self) -> None:
+        n_labels = self.table.n_labels
+        wrong = self.strength * (1 - self.accuracy) / (n_labels - 1) + self.spread
+        self.prior_counts = np.repeat(wrong, n_labels**2).reshape(-1, n_labels, n_labels)
+        own = np.arange(n_labels)
+        self.prior_counts[:, own, own] = (self.strength * self.accuracy + self.spread)[:, None]
+
+
+def bcc(
+    table: LabelTable,
+    clamp: Clamp,
+    *,
+    prior: Prior | None = None,
+    max_iter: int = 10_000,
+    tol: float = 1e-10,
+    threads: int | None = None,
+) -> Result:
+    """Combine by variational Bayes; ``prior`` holds Dirichlet parameters, all above 0 (`Prior.default`)."""
+    prior = Prior.default(table.n_labels) if prior is None else prior
+    prior.check(table.n_workers, table.n_labels)
+    if not ((prior.confusion > 0).all() and (prior.prevalence > 0).all()):
+        raise ValueError("bcc keeps distributions: every pseudo-count of its prior must be above 0")
+    check_limits(max_iter, tol)
+    params = {"prior": prior.describe(), "max_iter": max_iter, "tol": tol}
+    with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
+        result = fit_from_votes(Bcc(table, clamp, blocks, prior), max_iter, tol)
+    warn_unless_converged(result, params)
+    return replace(result, params=params)
+
+
+def hierarchical(
+    table: LabelTable,
+    clamp: Clamp,
+    *,
+    prior: Prior | None = None,
+    max_iter: int = 2_000,
+    tol: float = 1e-6,
+    threads: int | None = None,
+) -> Result:
+    """
+    Combine with workers pooled.
+
+    ``prior`` says how often workers are right before any answer is seen, as pseudo-counts: by default
+    `Prior.of_accuracy`, three right and one wrong.
+    """
+    prior = Prior.of_accuracy(table.n_labels) if prior is None else prior
+    prior.check(table.n_workers, table.n_labels)
+    check_limits(max_iter, tol)
+    params = {"prior": prior.describe(), "max_iter": max_iter, "tol": tol}
+    with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
+        result = fit_from_votes(Pooled(table, clamp, blocks, prior), max_iter, tol)
+    warn_unless_converged(result, params)
+    return replace(result, params=params)

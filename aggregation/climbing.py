@@ -1,0 +1,98 @@
+"""Where climbs begin, which of several is kept, and what is said where none arrived."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aggregation.majority import shares
+from aggregation.result import ConvergenceWarning, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aggregation.arrays import Floats, Ints
+    from aggregation.gold import Clamp
+    from aggregation.latent import Latent
+    from aggregation.table import LabelTable
+
+# Two climbs whose bounds differ by less have ended at one summit.
+WORTH = 1e-6
+
+
+def check_limits(max_iter: int, tol: float) -> None:
+    """Raise ValueError where a climb would have no step, or no end that can be reached."""
+    if max_iter < 1:
+        raise ValueError(f"max_iter must be at least 1, not {max_iter}")
+    if not tol >= 0:
+        raise ValueError(f"tol must not be negative, but is {tol}")
+
+
+def fit_from_votes(fit: Latent, max_iter: int, tol: float) -> Result:
+    """
+    Climb from majority vote and, where there is gold, also from what gold alone says of the workers.
+
+    The climb that ends with the higher bound is kept: with a bias that most workers share, majority vote lies
+    beyond a valley that no climb crosses. Without gold nothing in the answers names the labels, so a climb that
+    ends with labels exchanged is put right; see `unswitch`.
+    """
+    posterior, _ = shares(fit.table, fit.clamp)
+    fit.begin(posterior)
+    result = unswitch(fit, fit.climb(max_iter, tol), max_iter, tol)
+    return better_with_gold(fit, result, max_iter, tol)
+
+
+def better_with_gold(fit: Latent, result: Result, max_iter: int, tol: float) -> Result:
+    """Climb from what gold alone says, where there is gold, and keep the higher of the two."""
+    if not fit.clamp.known.any():
+        return result
+    posterior, _ = shares(fit.table, fit.clamp)
+    fit.begin(posterior, gold_only=True)
+    other = fit.climb(max_iter, tol)
+    return other if other.objective[-1] > result.objective[-1] + WORTH else result
+
+
+def unswitch(fit: Latent, result: Result, max_iter: int, tol: float) -> Result:
+    """
+    Put exchanged labels right where there is no gold to name them.
+
+    A model of this kind explains answers as well with its labels renamed, and a climb can end there. Where some
+    renaming agrees with majority vote better than the labels as they are, the climb is begun again from the
+    renamed posterior.
+    """
+    if fit.clamp.known.any():
+        return result
+    order = renaming(fit.table, fit.clamp, result.posterior)
+    if (order == np.arange(order.size)).all():
+        return result
+    fit.begin(np.ascontiguousarray(result.posterior[:, order]))
+    return fit.climb(max_iter, tol)
+
+
+def renaming(table: LabelTable, clamp: Clamp, posterior: Floats) -> Ints:
+    """Find the order of columns that agrees best with majority vote: the label itself wherever it is no worse."""
+    votes, _ = shares(table, clamp)
+    agreement = votes.T @ posterior
+    own = np.arange(agreement.shape[0])
+    if (agreement.argmax(axis=1) == own).all():
+        return own
+    # Rarely needed, and slow to import.
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
+
+    rows, columns = linear_sum_assignment(-agreement)
+    if agreement[rows, columns].sum() <= agreement[own, own].sum() + WORTH:
+        return own
+    order: Ints = columns
+    return order
+
+
+def warn_unless_converged(result: Result, params: Mapping[str, Any]) -> None:
+    """Say how to get to the end of a climb that was stopped before it."""
+    if not result.converged:
+        message = (
+            f"{result.method} did not converge in {params['max_iter']} iterations: "
+            f"raise max_iter, or tol above {params['tol']}"
+        )
+        warnings.warn(message, ConvergenceWarning, stacklevel=5)

@@ -1,0 +1,130 @@
+"""Models with one number per worker: the one-coin model, and MACE.
+
+In ``one_coin`` a worker is right with one chance, whatever the true label, and wrong answers fall evenly on the
+other labels: Dawid and Skene's model with a single parameter per worker. In ``mace`` a worker either knows, and
+gives the true label, or spams, and draws from a habit of their own (D. Hovy, T. Berg-Kirkpatrick, A. Vaswani,
+E. Hovy 2013, Learning whom to trust with MACE); fitted here to the maximum a posteriori.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aggregation.blocks import Blocks
+from aggregation.climbing import check_limits, fit_from_votes, warn_unless_converged
+from aggregation.kernels import FLOOR
+from aggregation.latent import Latent
+from aggregation.prior import Prior
+
+if TYPE_CHECKING:
+    from aggregation.arrays import Floats
+    from aggregation.gold import Clamp
+    from aggregation.result import Result
+    from aggregation.table import LabelTable
+
+
+class OneCoin(Latent):
+    """A chance to be right for each worker."""
+
+    method = "one_coin"
+
+    def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, prior: Prior) -> None:
+        super().__init__(table, clamp, blocks)
+        self.prior = prior
+        self._right, self._wrong = prior.accuracy_counts(table.n_workers)
+        self._own = np.arange(table.n_labels)
+
+    def maximise(self) -> None:
+        """Set each worker's chance, and the prevalence."""
+        counts = self.counts.sum(axis=0)
+        right = counts[:, self._own, self._own].sum(axis=1) + self._right
+        wrong = counts.sum(axis=(1, 2)) + self._right + self._wrong - right
+        log_right, log_wrong = np.log(right / (right + wrong)), np.log(wrong / (right + wrong))
+        self.log_confusion[:] = (log_wrong - np.log(self.table.n_labels - 1))[:, None, None]
+        self.log_confusion[:, self._own, self._own] = log_right[:, None]
+        self.penalty = float(self._right @ log_right + self._wrong @ log_wrong) + self._set_prevalence()
+
+    def _set_prevalence(self) -> float:
+        weight = np.maximum(self.class_counts.sum(axis=0) + self.prior.prevalence, FLOOR)
+        self.log_prevalence[:] = np.log(weight / weight.sum())
+        return float(self.prior.prevalence @ self.log_prevalence)
+
+
+class Mace(OneCoin):
+    """A chance to know for each worker, and a habit of answering where they do not."""
+
+    method = "mace"
+    # Pseudo-counts of each worker's habit, over all labels together.
+    habit_counts = 1.0
+
+    def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, prior: Prior) -> None:
+        super().__init__(table, clamp, blocks, prior)
+        self.knows: Floats = self._right / (self._right + self._wrong)
+        self.habit: Floats = np.full((table.n_workers, table.n_labels), 1 / table.n_labels)
+
+    def maximise(self) -> None:
+        """Share right answers between knowing and luck, then set both parameters and the prevalence."""
+        counts = self.counts.sum(axis=0)
+        agreed = counts[:, self._own, self._own]
+        luck = (1 - self.knows)[:, None] * self.habit
+        known = agreed * self.knows[:, None] / (self.knows[:, None] + luck)
+        spam = counts.sum(axis=2) - known
+        knows = known.sum(axis=1) + self._right
+        spams = spam.sum(axis=1) + self._wrong
+        self.knows = knows / (knows + spams)
+        each = self.habit_counts / self.table.n_labels
+        self.habit = (spam + each) / (spam + each).sum(axis=1, keepdims=True)
+        luck = (1 - self.knows)[:, None] * self.habit
+        self.log_confusion[:] = np.log(luck)[:, :, None]
+        self.log_confusion[:, self._own, self._own] = np.log(luck + self.knows[:, None])
+        self.penalty = self._set_prevalence() + float(
+            self._right @ np.log(self.knows) + self._wrong @ np.log1p(-self.knows) + each * np.log(self.habit).sum()
+        )
+
+
+def one_coin(
+    table: LabelTable,
+    clamp: Clamp,
+    *,
+    prior: Prior | None = None,
+    max_iter: int = 10_000,
+    tol: float = 1e-10,
+    threads: int | None = None,
+) -> Result:
+    """Fit the one-coin model; ``prior`` counts right and wrong answers, by default `Prior.of_accuracy`."""
+    return _fit(OneCoin, table, clamp, prior, max_iter, tol, threads)
+
+
+def mace(
+    table: LabelTable,
+    clamp: Clamp,
+    *,
+    prior: Prior | None = None,
+    max_iter: int = 10_000,
+    tol: float = 1e-10,
+    threads: int | None = None,
+) -> Result:
+    """Fit MACE; ``prior`` counts answers known and spammed, by default `Prior.of_accuracy`."""
+    return _fit(Mace, table, clamp, prior, max_iter, tol, threads)
+
+
+def _fit(
+    model: type[OneCoin],
+    table: LabelTable,
+    clamp: Clamp,
+    prior: Prior | None,
+    max_iter: int,
+    tol: float,
+    threads: int | None,
+) -> Result:
+    prior = Prior.of_accuracy(table.n_labels) if prior is None else prior
+    prior.check(table.n_workers, table.n_labels)
+    check_limits(max_iter, tol)
+    params = {"prior": prior.describe(), "max_iter": max_iter, "tol": tol}
+    with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
+        result = fit_from_votes(model(table, clamp, blocks, prior), max_iter, tol)
+    warn_unless_converged(result, params)
+    return replace(result, params=params)

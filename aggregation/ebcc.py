@@ -1,0 +1,176 @@
+"""Bayesian combination with subtypes of labels, from several starts that are averaged by their evidence.
+
+Y. Li, B. Rubinstein, T. Cohn (2019), Exploiting worker correlation for label aggregation in crowdsourcing, ICML.
+Beyond the paper, rows of confusion are pooled towards each worker's accuracy (`bayes.Pooled`).
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aggregation.bayes import Pooled
+from aggregation.blocks import Blocks, cores
+from aggregation.climbing import check_limits, renaming, warn_unless_converged
+from aggregation.fingerprint import fingerprints, uniforms
+from aggregation.majority import shares
+from aggregation.prior import Prior
+from aggregation.result import Result, most_probable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aggregation.arrays import Floats
+    from aggregation.fingerprint import Hashes
+    from aggregation.gold import Clamp
+    from aggregation.table import LabelTable
+
+# How fast a start loses weight as its bound, in nats per answer, falls behind the best: by e for each thousandth.
+EVIDENCE = 1000.0
+
+
+def split(posterior: Floats, hashes: Hashes, subtypes: int, *seeds: int) -> Floats:
+    """Split each label's probability at random over its subtypes, (n_items, n_labels * subtypes)."""
+    n_items, n_labels = posterior.shape
+    states = range(n_labels * subtypes)
+    drawn = np.stack([-np.log(uniforms(hashes, *seeds, state)) for state in states], axis=1)
+    drawn = drawn.reshape(n_items, n_labels, subtypes)
+    drawn /= drawn.sum(axis=2, keepdims=True)
+    return np.ascontiguousarray((posterior[:, :, None] * drawn).reshape(n_items, len(states)))
+
+
+def climb_from_splits(
+    table: LabelTable,
+    clamp: Clamp,
+    prior: Prior,
+    *,
+    subtypes: int,
+    restarts: int,
+    seed: int = 0,
+    max_iter: int,
+    tol: float,
+    threads: int | None = None,
+) -> list[tuple[Pooled, Result]]:
+    """
+    Climb from ``restarts`` random splits of majority vote, and from as many of gold alone where there is gold.
+
+    With one subtype there is nothing to split, and one start.
+    """
+    posterior, _ = shares(table, clamp)
+    hashes, _ = fingerprints(table)
+    starts = range(restarts if subtypes > 1 else 1)
+    begins = [(start, gold_only) for gold_only in (False, True)[: 1 + clamp.known.any()] for start in starts]
+
+    def climb(begin: tuple[int, bool], blocks: Blocks) -> tuple[Pooled, Result]:
+        start, gold_only = begin
+        fit = Pooled(table, clamp, blocks, prior, subtypes=subtypes)
+        fit.begin(split(posterior, hashes, subtypes, seed, start), gold_only=gold_only)
+        return fit, fit.climb(max_iter, tol)
+
+    cells = table.n_workers * table.n_labels**2 * subtypes
+    with Blocks(table, cells, threads=threads) as blocks:
+        if len(blocks) > 1:  # each climb keeps all cores busy
+            return [climb(begin, blocks) for begin in begins]
+        with ThreadPoolExecutor(min(len(begins), threads or cores())) as pool:
+            return list(pool.map(lambda begin: climb(begin, blocks), begins))
+
+
+def average(results: Sequence[Result], weights: Floats, method: str) -> Result:
+    """Average results by weights that sum to 1; bound and iterations are those of the heaviest."""
+    best = results[int(weights.argmax())]
+    posterior = _mean(weights, [result.posterior for result in results])
+    prevalence = _mean(weights, [result.prevalence for result in results])
+    confusion = [result.confusion for result in results if result.confusion is not None]
+    return Result(
+        posterior=posterior / posterior.sum(axis=1, keepdims=True),
+        labels=most_probable(posterior, prevalence),
+        confusion=_mean(weights, confusion),
+        prevalence=prevalence,
+        objective=best.objective,
+        n_iter=best.n_iter,
+        converged=all(result.converged for result, weight in zip(results, weights, strict=True) if weight > 0.01),
+        method=method,
+        params={},
+    )
+
+
+def _mean(weights: Floats, arrays: Sequence[Floats]) -> Floats:
+    total = np.zeros_like(arrays[0])
+    for weight, array in zip(weights, arrays, strict=True):
+        total += weight * array
+    return total
+
+
+def evidence_weights(results: Sequence[Result], n_answers: int) -> Floats:
+    """Weigh climbs of one model by their bounds, (n,), summing to 1."""
+    bounds = np.array([result.objective[-1] for result in results])
+    weights: Floats = np.exp((bounds - bounds.max()) * EVIDENCE / max(n_answers, 1))
+    weights /= weights.sum()
+    return weights
+
+
+def named_alike(table: LabelTable, clamp: Clamp, result: Result) -> Result:
+    """Rename the labels of a result that exchanged them; without gold only majority vote names them."""
+    if clamp.known.any():
+        return result
+    order = renaming(table, clamp, result.posterior)
+    if result.confusion is None or (order == np.arange(order.size)).all():
+        return result
+    return replace(
+        result,
+        posterior=result.posterior[:, order],
+        confusion=result.confusion[:, order],
+        prevalence=result.prevalence[order],
+    )
+
+
+def ebcc(
+    table: LabelTable,
+    clamp: Clamp,
+    *,
+    subtypes: int = 2,
+    restarts: int = 8,
+    seed: int = 0,
+    prior: Prior | None = None,
+    max_iter: int = 300,
+    tol: float = 1e-4,
+    threads: int | None = None,
+) -> Result:
+    """
+    Combine with correlated workers.
+
+    Parameters
+    ----------
+    subtypes : int
+        Into how many subtypes each label is split.
+    restarts : int
+        Random starts, drawn by ``seed`` and what was answered; they are averaged by their evidence.
+    prior : Prior, optional
+        Right and wrong answers expected of each worker; by default `Prior.of_accuracy`.
+
+    """
+    prior = Prior.of_accuracy(table.n_labels) if prior is None else prior
+    prior.check(table.n_workers, table.n_labels)
+    check_limits(max_iter, tol)
+    if subtypes < 1 or restarts < 1:
+        raise ValueError("subtypes and restarts must be at least 1")
+    limits = {"max_iter": max_iter, "tol": tol}
+    params = {"prior": prior.describe(), "subtypes": subtypes, "restarts": restarts, "seed": seed, **limits}
+    climbs = climb_from_splits(
+        table,
+        clamp,
+        prior,
+        subtypes=subtypes,
+        restarts=restarts,
+        seed=seed,
+        max_iter=max_iter,
+        tol=tol,
+        threads=threads,
+    )
+    results = [named_alike(table, clamp, result) for _, result in climbs]
+    result = average(results, evidence_weights(results, table.n_answers), "ebcc")
+    warn_unless_converged(result, params)
+    return replace(result, params=params)

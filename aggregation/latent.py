@@ -1,0 +1,134 @@
+"""What every model of latent labels has in common: states, counts, and the climb of expectation maximisation.
+
+An item is in one of ``n_labels * subtypes`` states; state ``k * subtypes + m`` has the true label ``k``. A
+worker answers an item in state s with label l with the weight ``exp(log_confusion[worker, l, s])``. Models differ
+only in how they set these weights from the expected counts, and so do little more than override `maximise`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aggregation import kernels
+from aggregation.result import Result, most_probable
+
+if TYPE_CHECKING:
+    from aggregation.arrays import Floats
+    from aggregation.blocks import Blocks
+    from aggregation.gold import Clamp
+    from aggregation.table import LabelTable
+
+
+class Latent:
+    """
+    The state of a fit: weights, posterior and counts, and the two steps that go from one to another.
+
+    Attributes
+    ----------
+    log_confusion : (n_workers, n_labels, n_states) float64
+        Worker, answered label, state: the kernels walk it in this order.
+    log_prevalence : (n_states,) float64
+    posterior : (n_items, n_states) float64
+    penalty : float
+        What the bound has besides the likelihood: the log density of the priors, or minus a divergence from them.
+
+    """
+
+    method = "latent"
+
+    def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, *, subtypes: int = 1) -> None:
+        n_labels, n_states = table.n_labels, table.n_labels * subtypes
+        self.table, self.clamp, self.blocks, self.subtypes = table, clamp, blocks, subtypes
+        self._accepted = np.repeat(clamp.accepted, subtypes, axis=1)
+        self.counts = np.zeros((len(blocks), table.n_workers, n_labels, n_states))
+        self.class_counts = np.zeros((len(blocks), n_states))
+        self.log_confusion = np.zeros((table.n_workers, n_labels, n_states))
+        self.log_prevalence = np.zeros(n_states)
+        self.posterior = np.zeros((table.n_items, n_states))
+        self.penalty = 0.0
+
+    def maximise(self) -> None:
+        """Set the weights and the penalty that the counts imply."""
+        raise NotImplementedError
+
+    def confusion(self) -> Floats:
+        """Give the confusion matrices, (n_workers, true, answered)."""
+        return np.exp(self.log_confusion).transpose(0, 2, 1).copy()
+
+    def prevalence(self) -> Floats:
+        """Give the share of each label, (n_labels,)."""
+        return np.exp(self.log_prevalence)
+
+    def begin(self, posterior: Floats, *, gold_only: bool = False) -> None:
+        """Set the weights that a distribution over states implies, counting all answers or those to gold."""
+        self.posterior = posterior
+        self.blocks.map(partial(self._tally, gold_only=gold_only))
+        self.maximise()
+
+    def expect(self) -> tuple[float, float]:
+        """Infer the posterior and count with it; give the bound at these weights, and the largest change."""
+        pairs = self.blocks.map(self._expect)
+        return sum(pair[0] for pair in pairs) + self.penalty, max(pair[1] for pair in pairs)
+
+    def climb(self, max_iter: int, tol: float) -> Result:
+        """Repeat both steps until no probability changes by more than ``tol``, and end on an expectation."""
+        objective: list[float] = []
+        converged = False
+        self.expect()
+        while not converged and len(objective) < max_iter:
+            self.maximise()
+            bound, change = self.expect()
+            objective.append(bound)
+            converged = change <= tol
+        return self.result(objective, converged=converged)
+
+    def result(self, objective: list[float], *, converged: bool) -> Result:
+        """Take the present state down as a result."""
+        n_items, prevalence = self.table.n_items, self.prevalence()
+        posterior = self.posterior.reshape(n_items, self.table.n_labels, self.subtypes).sum(axis=2)
+        return Result(
+            posterior=posterior,
+            labels=most_probable(posterior, prevalence),
+            confusion=self.confusion(),
+            prevalence=prevalence,
+            objective=np.array(objective),
+            n_iter=len(objective),
+            converged=converged,
+            method=self.method,
+            params={},
+        )
+
+    def _tally(self, block: int, first: int, last: int, *, gold_only: bool) -> None:
+        table = self.table
+        kernels.tally(
+            first,
+            last,
+            table.offsets,
+            table.worker,
+            table.label,
+            self.clamp.row,
+            self.posterior,
+            self.counts[block],
+            self.class_counts[block],
+            gold_only,
+        )
+
+    def _expect(self, block: int, first: int, last: int) -> tuple[float, float]:
+        table = self.table
+        return kernels.expect(
+            first,
+            last,
+            table.offsets,
+            table.worker,
+            table.label,
+            self.clamp.row,
+            self._accepted,
+            self.log_prevalence,
+            self.log_confusion,
+            self.posterior,
+            self.counts[block],
+            self.class_counts[block],
+        )

@@ -1,0 +1,72 @@
+"""How right probabilities are: accuracy, calibration error, log loss and Brier score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aggregation.result import TIE
+
+if TYPE_CHECKING:
+    from aggregation.arrays import Bools, Floats, Ints
+
+# A label that was given no probability at all costs this much of it, so that one item cannot decide a mean.
+LEAST = 1e-10
+
+
+def hits(posterior: Floats, truth: Ints) -> Floats:
+    """Say of each item whether its most probable label is right, (n_items,); where k labels tie, 1/k of a hit."""
+    _check(posterior, truth)
+    best = posterior >= posterior.max(axis=1, keepdims=True) - TIE if posterior.size else posterior > 0
+    share: Floats = best[np.arange(truth.size), truth] / np.maximum(best.sum(axis=1), 1)
+    return share
+
+
+def accuracy(posterior: Floats, truth: Ints) -> float:
+    """Give the share of items whose most probable label is right; ties count fractionally."""
+    return float(hits(posterior, truth).mean())
+
+
+def expected_calibration_error(confidence: Floats, right: Floats | Bools, *, bins: int = 10) -> float:
+    """
+    Give the mean distance of confidence from the share that is right, over bins of equal width.
+
+    M. Pakdaman Naeini, G. Cooper, M. Hauskrecht (2015), Obtaining well calibrated probabilities using Bayesian
+    binning, AAAI.
+
+    Parameters
+    ----------
+    confidence : (n,) float in [0, 1]
+    right : (n,) truth values, or shares of a hit
+
+    """
+    if confidence.shape != right.shape or confidence.ndim != 1:
+        raise ValueError(f"confidence and right differ in shape: {confidence.shape}, {right.shape}")
+    if not confidence.size:
+        raise ValueError("without items there is no calibration error")
+    bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gap = np.bincount(bin_of, confidence - right, minlength=bins)
+    return float(np.abs(gap).sum() / confidence.size)
+
+
+def log_loss(posterior: Floats, truth: Ints) -> float:
+    """Give the mean negative log probability of the true labels, in nats."""
+    _check(posterior, truth)
+    return float(-np.log(np.maximum(posterior[np.arange(truth.size), truth], LEAST)).mean())
+
+
+def brier_score(posterior: Floats, truth: Ints) -> float:
+    """Give the mean squared distance from the truth, over all labels (G. Brier 1950): from 0 to 2."""
+    _check(posterior, truth)
+    right = posterior[np.arange(truth.size), truth]
+    return float(((posterior**2).sum(axis=1) - 2 * right + 1).mean())
+
+
+def _check(posterior: Floats, truth: Ints) -> None:
+    if posterior.ndim != 2 or truth.shape != posterior.shape[:1]:
+        raise ValueError(f"posterior and truth do not fit each other: {posterior.shape}, {truth.shape}")
+    if not truth.size:
+        raise ValueError("without items there is nothing to score")
+    if truth.min() < 0 or truth.max() >= posterior.shape[1]:
+        raise ValueError(f"true labels must lie between 0 and {posterior.shape[1] - 1}")

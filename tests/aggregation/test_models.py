@@ -1,0 +1,243 @@
+"""What every model promises, and what each computes on cases that can be worked out."""
+
+import itertools
+
+import numpy as np
+import pytest
+from crowds import answers, read_set, simulate, table_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import gammaln
+
+from aggregation import METHODS, LabelTable, Prior, aggregate
+
+pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
+
+CLIMBING = ["dawid_skene", "hierarchical", "bcc", "ebcc", "one_coin", "mace"]
+LIMITS = {"max_iter": 25, "tol": 1e-9}
+FEW = dict.fromkeys(CLIMBING, LIMITS) | {"ebcc": {**LIMITS, "restarts": 2}}
+
+
+def renumbered(drawn, random):
+    """Give the same answers in another order, with items and workers numbered otherwise."""
+    item, worker, label, n_items, n_workers, n_labels = drawn
+    items, workers = (
+        np.array(random.sample(range(n_items), n_items)),
+        np.array(random.sample(range(n_workers), n_workers)),
+    )
+    last = {(i, w): n for n, (i, w) in enumerate(zip(item, worker, strict=True))}
+    order = random.sample(list(last.values()), len(last))
+    table = LabelTable.from_arrays(
+        items[item[order]],
+        workers[worker[order]],
+        label[order],
+        n_labels=n_labels,
+        n_items=n_items,
+        n_workers=n_workers,
+    )
+    return table, items, workers
+
+
+@pytest.mark.parametrize("method", CLIMBING)
+@given(drawn=answers(min_answers=1), data=st.data())
+@settings(deadline=None, max_examples=40)
+def test_the_bound_never_falls_and_what_sums_to_one_does(method, drawn, data):
+    table = table_of(drawn)
+    labels = st.integers(-1, table.n_labels - 1)
+    gold = np.array(data.draw(st.lists(labels, min_size=table.n_items, max_size=table.n_items)))
+    result = aggregate(table, method, gold=gold, **FEW[method])
+    assert (np.diff(result.objective) >= -1e-7).all()
+    assert result.objective.shape == (result.n_iter,)
+    np.testing.assert_allclose(result.posterior.sum(axis=1), 1, atol=1e-9)
+    np.testing.assert_allclose(result.calibrated.sum(axis=1), 1, atol=1e-9)
+    np.testing.assert_allclose(result.confusion.sum(axis=2), 1, atol=1e-9)
+    assert result.prevalence.sum() == pytest.approx(1)
+    np.testing.assert_array_equal(result.labels[gold >= 0], gold[gold >= 0])
+
+
+@pytest.mark.parametrize("method", [*CLIMBING, "majority", "wawa", "auto"])
+@given(drawn=answers(min_answers=1), random=st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=25)
+def test_neither_order_nor_numbering_changes_a_result(method, drawn, random):
+    other, items, workers = renumbered(drawn, random)
+    options = FEW.get(method, {})
+    plain, moved = (aggregate(table, method, **options) for table in (table_of(drawn), other))
+    np.testing.assert_allclose(moved.posterior[items], plain.posterior, atol=1e-9)
+    np.testing.assert_allclose(moved.confidence[items], plain.confidence, atol=1e-9)
+    if plain.confusion is not None:
+        np.testing.assert_allclose(moved.confusion[workers], plain.confusion, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_accurate_workers_are_understood(method):
+    table, truth = simulate(n_items=150, n_workers=12, n_labels=4, accuracy=(0.75, 0.95))
+    assert (aggregate(table, method).labels == truth).mean() > 0.95
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("shape", [(0, 0), (3, 0), (0, 2), (3, 2)])
+def test_no_answers_at_all(method, shape):
+    n_items, n_workers = shape
+    table = LabelTable.from_arrays([], [], [], n_labels=2, n_items=n_items, n_workers=n_workers)
+    result = aggregate(table, method)
+    np.testing.assert_allclose(result.posterior, np.full((n_items, 2), 0.5))
+    np.testing.assert_allclose(result.confidence, np.full(n_items, 0.5))
+
+
+@pytest.mark.parametrize("method", ["one_coin", "mace", "hierarchical"])
+def test_a_thousand_labels(method):
+    table, truth = simulate(n_items=60, n_workers=5, n_labels=1000, accuracy=(0.85, 0.95))
+    assert (aggregate(table, method, max_iter=20).labels == truth).mean() > 0.9
+
+
+@pytest.mark.parametrize("method", ["one_coin", "mace"])
+def test_the_posterior_is_that_of_the_parameters(method):
+    table, _ = simulate(n_items=60, n_workers=8)
+    result = aggregate(table, method, max_iter=9)
+    log = np.tile(np.log(result.prevalence), (table.n_items, 1))
+    for item, worker, label in zip(table.item, table.worker, table.label, strict=True):
+        log[item] += np.log(result.confusion[worker, :, label])
+    joint = np.exp(log)
+    np.testing.assert_allclose(result.posterior, joint / joint.sum(axis=1, keepdims=True), atol=1e-12)
+
+
+def test_one_coin_spreads_errors_evenly_and_counts_the_prior():
+    table = LabelTable.from_arrays([0, 0, 1, 1], [0, 1, 0, 1], [2, 2, 1, 1], n_labels=3)
+    result = aggregate(table, "one_coin", gold=np.array([2, 0]))
+    # Each worker: one right and one wrong of gold, three right and one wrong of the prior.
+    expected = np.full((3, 3), (2 / 6) / 2)
+    np.fill_diagonal(expected, 4 / 6)
+    np.testing.assert_allclose(result.confusion, [expected, expected])
+
+
+def test_mace_tells_a_spammers_habit():
+    rng = np.random.default_rng(3)
+    truth = rng.integers(2, size=300)
+    item, worker = np.divmod(np.arange(1500), 5)
+    label = np.where(worker == 4, 1, np.where(rng.random(1500) < 0.9, truth[item], 1 - truth[item]))
+    result = aggregate(LabelTable.from_arrays(item, worker, label, n_labels=2), "mace")
+    np.testing.assert_allclose(result.confusion[4], [[0, 1], [0, 1]], atol=0.03)
+
+
+def log_evidence(table, prior):
+    """Sum over every way in which the items could be, with all parameters integrated out."""
+
+    def polya(counts, parameters):
+        total = gammaln(parameters.sum(-1)) - gammaln((counts + parameters).sum(-1))
+        return (total + (gammaln(counts + parameters) - gammaln(parameters)).sum(-1)).sum()
+
+    terms = []
+    for labels in itertools.product(range(table.n_labels), repeat=table.n_items):
+        z = np.array(labels)
+        counts = np.zeros((table.n_workers, table.n_labels, table.n_labels))
+        np.add.at(counts, (table.worker, z[table.item], table.label), 1)
+        prevalence = np.bincount(z, minlength=table.n_labels)
+        terms.append(polya(counts, prior.confusion) + polya(prevalence, prior.prevalence))
+    return np.logaddexp.reduce(terms)
+
+
+def test_the_variational_bound_lies_below_the_evidence_and_not_far():
+    table, _ = simulate(n_items=5, n_workers=4, n_labels=2, per_item=3, accuracy=(0.8, 0.95), seed=2)
+    prior = Prior.diagonal(2, right=4.0, wrong=1.0)
+    evidence = log_evidence(table, prior)
+    bound = aggregate(table, "bcc", prior=prior).objective[-1]
+    assert evidence - 1.0 < bound <= evidence
+
+
+def test_bcc_refuses_a_prior_without_density():
+    table, _ = simulate(n_items=5)
+    with pytest.raises(ValueError, match="must be above 0"):
+        aggregate(table, "bcc", prior=Prior.none(3))
+
+
+@pytest.mark.parametrize("method", ["one_coin", "mace", "hierarchical", "ebcc"])
+def test_models_of_accuracy_refuse_a_prior_without_it(method):
+    table, _ = simulate(n_items=5)
+    with pytest.raises(ValueError, match="pseudo-counts above 0 for right and for wrong"):
+        aggregate(table, method, prior=Prior.none(3))
+
+
+def test_seeded_restarts_differ_and_a_seed_decides():
+    table, _ = simulate(n_items=150, n_workers=12, n_labels=2, per_item=7, accuracy=(0.5, 0.8))
+    first, again, other = (
+        aggregate(table, "ebcc", restarts=1, seed=seed, max_iter=3, tol=0).posterior for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-6
+
+
+def test_evidence_asks_for_subtypes_where_workers_err_together_and_only_there():
+    rng = np.random.default_rng(0)
+    truth, hard = rng.integers(2, size=500), rng.random(500) < 0.3
+    item, worker = np.divmod(np.arange(500 * 9), 9)
+    misled = hard[item] & (worker < 4)
+    together = rng.random(item.size) < np.where(misled, 0.2, 0.9)
+    apart = rng.random(item.size) < 0.75
+    gain = {}
+    for name, right in (("together", together), ("apart", apart)):
+        table = LabelTable.from_arrays(item, worker, np.where(right, truth[item], 1 - truth[item]), n_labels=2)
+        one, two = (aggregate(table, "ebcc", subtypes=m, restarts=3).objective[-1] for m in (1, 2))
+        gain[name] = two - one
+    assert gain["together"] > 20
+    assert gain["apart"] < 0
+
+
+def test_exchanged_labels_are_named_by_the_majority():
+    from aggregation.climbing import renaming
+    from aggregation.gold import Clamp
+
+    table, truth = simulate(n_items=60, n_labels=3, accuracy=(0.8, 0.95))
+    exchanged = np.eye(3)[truth][:, [2, 0, 1]]
+    order = renaming(table, Clamp.from_gold(None, 60, 3), exchanged)
+    np.testing.assert_array_equal(exchanged[:, order].argmax(axis=1), truth)
+
+
+def test_auto_reports_what_it_chose_and_why():
+    table, _ = simulate(n_items=80, n_workers=8, n_labels=2)
+    params = aggregate(table, "auto").params
+    assert sum(model["weight"] for model in params["pool"]) == pytest.approx(1)
+    assert all(model["held_out"] < 0 for model in params["pool"])
+    assert params["majority_odds"] == 4.0
+    assert params["overruled"] >= 0
+
+
+def test_gold_that_the_majority_fails_silences_it():
+    rng = np.random.default_rng(5)
+    truth = rng.integers(2, size=200)
+    item, worker = np.divmod(np.arange(200 * 7), 7)
+    honest = (worker < 2) == (rng.random(item.size) < 0.9)
+    table = LabelTable.from_arrays(item, worker, np.where(honest, truth[item], 1 - truth[item]), n_labels=2)
+    result = aggregate(table, "auto", gold=np.where(np.arange(200) < 40, truth, -1))
+    assert result.params["majority_odds"] == 1.0
+    assert (result.labels == truth)[40:].mean() > 0.9
+
+
+def test_a_majority_is_overruled_only_on_good_odds():
+    from aggregation.auto import hear_majority
+    from aggregation.gold import Clamp
+
+    table = LabelTable.from_arrays([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2], [0, 0, 1, 0, 0, 1], n_labels=2)
+    posterior = np.array([[0.21, 0.79], [0.19, 0.81]])
+    heard, overruled = hear_majority(table, Clamp.from_gold(None, 2, 2), posterior, 4.0)
+    np.testing.assert_array_equal(heard.argmax(axis=1), [0, 1])
+    assert overruled == 1
+
+
+def test_agreement_counts_ties_in_shares():
+    from aggregation.wawa import agreement
+
+    table = LabelTable.from_arrays([0, 0, 1, 1, 1], [0, 1, 0, 1, 2], [0, 1, 1, 1, 0], n_labels=2, n_workers=4)
+    votes = aggregate(table, "majority").posterior
+    np.testing.assert_allclose(agreement(table, votes), [0.75, 0.75, 0, 0])
+
+
+@pytest.mark.parametrize("name", ["temp", "bluebird", "dog"])
+def test_auto_keeps_its_floor_on_recorded_sets(name):
+    from aggregation.metrics import accuracy
+
+    table, truth = read_set(name)
+    known = truth >= 0
+    auto, majority = (
+        accuracy(aggregate(table, method).posterior[known], truth[known]) for method in ("auto", "majority")
+    )
+    assert auto >= majority - 0.01
