@@ -157,14 +157,15 @@ def _follow(house: House, job_id: str, people: subprocess.Popen[bytes], watch: W
             last_news, last = now, news
         if people.poll() not in (None, 0):
             raise TrialError(f"the crowd went home; its log ends: {tail(house.crowd_log)}")
-        if people.poll() == 0 and now - last_news > _CALM_SECONDS and _all_in(progress, house):
+        if people.poll() == 0 and now - last_news > _CALM_SECONDS and _all_counted(house, progress):
             return progress
         if now - last_news > _SILENCE_SECONDS:
             raise TrialError(f"nothing has moved for {_SILENCE_SECONDS} seconds; the log is {house.log}")
         time.sleep(_POLL_SECONDS)
 
 
-def _all_in(progress: Mapping[str, Any], house: House) -> bool:
-    """Tell whether all that the crowd gave has been collected and paid."""
-    summary = json.loads(house.crowd_log.read_text().splitlines()[-1])
-    return bool(progress["answers"] == summary["answers_given"] and progress["on_the_way"] == 0)
+def _all_counted(house: House, progress: Mapping[str, Any]) -> bool:
+    """Tell whether all that the crowd gave has been collected, paid, and counted by a run."""
+    given = json.loads(house.crowd_log.read_text().splitlines()[-1])["answers_given"]
+    counted = sum(row["answers"] for row in labels_of(house, progress["job_id"]).values())
+    return bool(given == progress["answers"] == counted and progress["on_the_way"] == 0)
