@@ -40,7 +40,8 @@ class Choice(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", 
 
     question: Text
     labels: Annotated[
-        tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...], Meta(min_length=2, max_length=100)
+        tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...],
+        Meta(min_length=2, max_length=100, extra_json_schema={"uniqueItems": True}),
     ]
     template: Annotated[tuple[Show, ...], Meta(min_length=1, max_length=20)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, Router
+from litestar import Request, Response, Router
 from litestar.di import Provide
 
 from service.api import (
@@ -34,6 +34,15 @@ _BY_TAG = {
 }
 
 
+async def _answer_options(request: Request[Any, Any, Any]) -> Response[None] | None:
+    """Name all methods of a path; the framework's own answer names those of one handler."""
+    if request.method != "OPTIONS":
+        return None
+    path = request.scope["path_template"]
+    methods = {method for route in request.app.routes if route.path_format == path for method in route.methods}
+    return Response(None, status_code=204, headers={"Allow": ", ".join(sorted(methods))})
+
+
 def create_router(service: Service) -> Router:
     """Return the router of the API.
 
@@ -58,5 +67,6 @@ def create_router(service: Service) -> Router:
             "service": Provide(the_service, sync_to_thread=False),
             "caller": Provide(the_caller, sync_to_thread=False),
         },
+        before_request=_answer_options,
         exception_handlers=HANDLERS,
     )

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Literal, TypeAlias
 
 from litestar.connection import ASGIConnection, Request
 from litestar.handlers.base import BaseRouteHandler
@@ -22,7 +22,9 @@ from service.app import Service
 from service.store import keys
 from service.store.keys import Caller
 
-SCOPES: Final = {
+Scope: TypeAlias = Literal["jobs:read", "jobs:write", "labels:read", "workers:read", "workers:identify", "keys:write"]
+
+SCOPES: Final[dict[Scope, str]] = {
     "jobs:read": "see jobs, their items, gold, progress and estimates",
     "jobs:write": "create, launch, pause, resume and cancel jobs, add and withdraw items and gold",
     "labels:read": "read labels and answers",
@@ -45,16 +47,6 @@ def new_key() -> str:
 def hash_key(key: str) -> bytes:
     """Return what is stored of a key."""
     return hashlib.sha256(key.encode()).digest()
-
-
-def unknown_scopes(scopes: Sequence[str]) -> list[Error]:
-    """Say which of these are no scopes."""
-    known = ", ".join(SCOPES)
-    return [
-        Error(f"expected one of {known}, got {scope!r}", field=f"scopes[{number}]")
-        for number, scope in enumerate(scopes)
-        if scope not in SCOPES
-    ]
 
 
 async def authenticate(service: Service, authorization: str | None) -> Caller:
@@ -82,27 +74,31 @@ def guard(service: Service) -> Callable[..., Awaitable[None]]:
     """Return what lets a request pass to its handler when its key has the scope that the handler names."""
 
     async def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        if "scope" not in handler.opt and connection.scope.get("method") == "OPTIONS":
+            return  # the framework's own answer to OPTIONS: the methods of a path, which the description tells anyway
         scope = handler.opt["scope"]  # a route that names none fails closed
         if scope is not None:
             caller = await authenticate(service, connection.headers.get("authorization"))
             if scope not in caller.scopes:
                 raise Refusal("forbidden", f"This needs the scope {scope}; the key has {', '.join(caller.scopes)}.")
             connection.scope[_CALLER] = caller  # type: ignore[typeddict-unknown-key]
-            _refuse_unknown_parameters(connection, handler)
+            _check_parameters(connection, handler)
 
     return check
 
 
-def _refuse_unknown_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Refuse a misspelt filter instead of answering as though it had not been given."""
+def _check_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Refuse a filter that is misspelt or says null, instead of answering as though it had not been given."""
     known = query_parameters(handler)
-    for name in connection.query_params:
+    for name, value in connection.query_params.multi_items():
+        message = None
         if name not in known:
-            raise Refusal(
-                "malformed-request",
-                "A query parameter is not known here.",
-                errors=[Error("is not a parameter of this path", field=name[:100])],
-            )
+            message = "is not a parameter of this path"
+        elif value.lower() == "null":
+            message = "expected a value; to filter by nothing, leave it out"
+        if message:
+            error = Error(message, field=name[:100])
+            raise Refusal("malformed-request", "A query parameter is not valid.", errors=[error])
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:

@@ -35,7 +35,7 @@ Standing: TypeAlias = Annotated[
 ]
 
 _NEWEST = 2**63 - 1
-_SPECS = dict.fromkeys((JSON, YAML[0]), Spec)
+_SPECS = {JSON: Spec, YAML[0]: Any}
 _SMALL = 64 * 1024
 
 
@@ -116,7 +116,7 @@ async def check_job(
         int, QueryParameter(description="items to estimate for", ge=0, le=100_000_000, required=False)
     ] = 1000,
 ) -> CheckedSpec:
-    """Check a spec without creating anything; the problem names every field that is wrong."""
+    """Check a spec, in JSON or YAML, without creating anything; the problem names every field that is wrong."""
     spec = await _read_spec(request, service)
     many = Alike(spec.redundancy.minimum, spec.redundancy.maximum, items)
     told = estimate(spec, fees_of(service, spec.market), [many] if items else [])
@@ -151,7 +151,7 @@ async def create_job(
         ),
     ] = None,
 ) -> Response[JobView]:
-    """Create a job from its spec, in YAML or JSON, as a draft.
+    """Create a job from its spec, in JSON or YAML (where amounts of money need no quotes), as a draft.
 
     Answers 201 with the job; 200 where the Idempotency-Key was used for the same body before, with the job made then.
     """

@@ -9,7 +9,7 @@ from litestar import Request, delete, get, post
 from msgspec import Meta, Struct
 
 from foundation.ids import is_id, new_id
-from service.api.auth import SCOPES, hash_key, new_key, unknown_scopes
+from service.api.auth import SCOPES, Scope, hash_key, new_key
 from service.api.bodies import JSON, read_json
 from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
 from service.api.problems import Refusal, not_found
@@ -25,8 +25,7 @@ class NewKey(Struct, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
     scopes: Annotated[
-        list[Annotated[str, Meta(max_length=50)]],
-        Meta(min_length=1, max_length=len(SCOPES), description="some of " + ", ".join(SCOPES)),
+        list[Scope], Meta(min_length=1, max_length=len(SCOPES), description="some of " + ", ".join(SCOPES))
     ]
 
 
@@ -64,9 +63,6 @@ async def list_keys(service: Given, caller: By, cursor: Cursor = None, limit: Li
 async def create_key(request: Request[Any, Any, Any], service: Given, caller: By) -> MadeKey:
     """Make an API key of the team, with scopes that one's own key has. Its secret is in this answer alone."""
     asked = await read_json(request, NewKey)
-    unknown = unknown_scopes(asked.scopes)
-    if unknown:
-        raise Refusal("invalid-content", "The scopes are not valid.", errors=unknown)
     beyond = sorted(set(asked.scopes) - set(caller.scopes))
     if beyond:
         raise Refusal("forbidden", f"A key gives no scopes that it does not have: {', '.join(beyond)}.")

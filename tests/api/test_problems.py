@@ -52,6 +52,11 @@ async def test_a_method_that_a_path_does_not_have_is_a_405_that_names_those_it_h
     assert {"GET", "POST"} <= set(refused.headers["allow"].split(", "))
 
 
+async def test_options_tells_all_methods_of_a_path(api: Api) -> None:
+    answer = await api.client.options("/v1/jobs")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "GET, OPTIONS, POST")
+
+
 @pytest.mark.parametrize(
     ("query", "field", "expected"),
     [
@@ -61,6 +66,7 @@ async def test_a_method_that_a_path_does_not_have_is_a_405_that_names_those_it_h
         ("limit=x", "limit", "expected a whole number from 1 to 1000"),
         ("limit=", "limit", "expected a whole number from 1 to 1000"),
         ("state=gone", "state", "expected one of cancelled, cancelling, done, draft, paused, running"),
+        ("state=null", "state", "expected a value; to filter by nothing, leave it out"),
         ("stat=done", "stat", "is not a parameter of this path"),
         ("standing=done", "standing", "is not a parameter of this path"),
         ("service=x", "service", "is not a parameter of this path"),
