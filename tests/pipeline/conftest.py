@@ -84,7 +84,8 @@ class House:
         now = self.clock.now()
         async with self.service.pool.acquire() as conn, conn.transaction():
             await conn.execute(
-                "UPDATE job SET state = $2, pause_reason = $3, launched_at = coalesce(launched_at, $4) WHERE job_no = $1",
+                "UPDATE job SET state = $2, pause_reason = $3, launched_at = coalesce(launched_at, $4) "
+                "WHERE job_no = $1",
                 job_no,
                 state,
                 reason,
