@@ -8,7 +8,7 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from service.api.auth import SCOPES, new_key
+from service.api.auth import SCOPES
 from service.api.openapi import routes
 from tests.api.conftest import SPEC, Api, items
 
@@ -56,9 +56,9 @@ async def test_each_route_opens_to_its_scope_alone(api: Api, app: Litestar) -> N
         "Bearer",
         "Bearer ",
         "Bearer assay_",
-        f"Bearer {new_key()}",
-        f"Basic {new_key()}",
-        new_key(),
+        f"Bearer assay_{'k' * 43}",
+        f"Basic assay_{'k' * 43}",
+        f"assay_{'k' * 43}",
         "Bearer " + "x" * 10_000,
         "Bearer assay_" + "\u00e9" * 43,
     ],
