@@ -54,7 +54,6 @@ async def run_up(settings: Settings, announce: Announce) -> None:
             markets = open_markets(await embedded_markets(settings, marketplace), clock)
             service = await Service.open(settings, dsn, clock, markets)
             stack.push_async_callback(service.close)
-            key = await first_key(service)
             app = create_application(
                 [create_router(service), marketplace.router()],
                 checks={
@@ -67,7 +66,7 @@ async def run_up(settings: Settings, announce: Announce) -> None:
                 return
             # The pipeline ends before the server does: it speaks to the marketplace through it.
             await stack.enter_async_context(serving(app, settings.host, settings.port))
-            announce(settings, key)
+            announce(settings, await first_key(service))  # made last: a start that fails must not use it up
             await run_together(
                 stop,
                 Engine(service).run(stop.event),
