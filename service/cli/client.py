@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import quote, urlsplit
 
 import click
 import httpx
@@ -18,6 +19,10 @@ from rich.console import Console
 
 DEFAULT_URL: Final = "http://127.0.0.1:8800"
 
+JOB = click.argument("job_id", metavar="JOB", callback=lambda _context, _parameter, value: quote(value, safe=""))
+"""A job's id as an argument, fit for a path whatever was typed."""
+
+_PROBLEM = "/v1/docs#problem-"
 _SHOWN_ERRORS = 20
 _WIDE = 250
 _TIMEOUT = httpx.Timeout(60, connect=10, read=600)  # a large upload is checked and stored before it is answered
@@ -60,12 +65,9 @@ class Api:
 
     def __init__(self, url: str, key: str, *, as_json: bool) -> None:
         base = url.rstrip("/").removesuffix("/v1")
-        try:
-            self._client = httpx.Client(
-                base_url=f"{base}/v1", headers={"Authorization": f"Bearer {key}"}, timeout=_TIMEOUT
-            )
-        except (httpx.InvalidURL, UnicodeError):
-            raise click.UsageError(f"{url!r} is no address; expected one such as {DEFAULT_URL}") from None
+        if not _is_address(base):
+            raise click.UsageError(f"{url!r} is no address; expected one such as {DEFAULT_URL}")
+        self._client = httpx.Client(base_url=f"{base}/v1", headers={"Authorization": f"Bearer {key}"}, timeout=_TIMEOUT)
         self.url = base
         self.as_json = as_json
         self.console = Console(stderr=as_json, highlight=False, markup=False)
@@ -119,11 +121,17 @@ class Api:
             ) from None
         except httpx.TimeoutException:
             raise UnreachableError(f"{self.url} did not answer in time; try again") from None
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-            raise click.UsageError(f"{self.url!r} is no address; expected one such as {DEFAULT_URL}") from None
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise UnreachableError(f"the connection to {self.url} broke: {reason}") from None
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and bool(httpx.URL(url).host)
+    except (ValueError, httpx.InvalidURL):
+        return False
 
 
 def write_json(value: Any) -> None:
@@ -158,6 +166,8 @@ def _check(answer: httpx.Response) -> None:
         return
     try:
         problem = answer.json()
+        if not problem["type"].startswith(_PROBLEM):
+            raise ValueError(problem["type"])  # noqa: TRY301 - as with what is no JSON at all
         message, errors, total = problem["detail"], problem.get("errors", []), problem.get("errors_total")
     except (ValueError, KeyError, TypeError, AttributeError):
         reason = f"{answer.status_code} {answer.reason_phrase}"

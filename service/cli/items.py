@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from service.cli.client import Api, with_api, write_json
+from service.cli.client import JOB, Api, with_api, write_json
 from service.cli.importing import FORMS, import_file
 
-_JOB = click.argument("job_id", metavar="JOB")
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 _AT_ONCE = 10_000
 
@@ -21,7 +20,7 @@ def items() -> None:
 
 
 @items.command("import")
-@_JOB
+@JOB
 @click.argument("file", type=_FILE)
 @click.option(
     "--gold", is_flag=True, help="These are gold items: each has `accepted`, the label values that are right."
@@ -39,7 +38,7 @@ def import_(api: Api, job_id: str, file: Path, gold: bool, form: str | None) -> 
 
 
 @items.command()
-@_JOB
+@JOB
 @click.argument("external_ids", nargs=-1)
 @click.option("--file", type=_FILE, help="Take external_ids from this file too, one a line.")
 @with_api

@@ -8,12 +8,11 @@ from typing import Any
 import click
 from rich.table import Column, Table
 
-from service.cli.client import Api, with_api, write_json
+from service.cli.client import JOB, Api, with_api, write_json
 from service.cli.importing import import_file
 from service.cli.money import dollars
 from service.cli.watching import watch_job
 
-_JOB = click.argument("job_id", metavar="JOB")
 _SPEC = click.argument("spec", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 _STATES = ("draft", "running", "paused", "cancelling", "cancelled", "done")
@@ -66,7 +65,7 @@ def create(
 
 
 @job.command()
-@_JOB
+@JOB
 @with_api
 def launch(api: Api, job_id: str) -> None:
     """Begin: post HITs and collect answers."""
@@ -74,7 +73,7 @@ def launch(api: Api, job_id: str) -> None:
 
 
 @job.command()
-@_JOB
+@JOB
 @with_api
 def pause(api: Api, job_id: str) -> None:
     """Take the job's HITs from the workers' view; what was accepted still comes in and is paid."""
@@ -82,7 +81,7 @@ def pause(api: Api, job_id: str) -> None:
 
 
 @job.command()
-@_JOB
+@JOB
 @with_api
 def resume(api: Api, job_id: str) -> None:
     """Offer a paused job's HITs again."""
@@ -90,7 +89,7 @@ def resume(api: Api, job_id: str) -> None:
 
 
 @job.command()
-@_JOB
+@JOB
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_api
 def cancel(api: Api, job_id: str, yes: bool) -> None:
@@ -101,7 +100,7 @@ def cancel(api: Api, job_id: str, yes: bool) -> None:
 
 
 @job.command()
-@_JOB
+@JOB
 @click.argument("dollars_text", metavar="DOLLARS")
 @with_api
 def budget(api: Api, job_id: str, dollars_text: str) -> None:
@@ -140,7 +139,7 @@ def list_(api: Api, state: str | None) -> None:
 
 
 @job.command()
-@_JOB
+@JOB
 @with_api
 def show(api: Api, job_id: str) -> None:
     """Show a job: its state, its money, how far it is and what happened lately."""
@@ -168,7 +167,7 @@ def show(api: Api, job_id: str) -> None:
 
 
 @job.command()
-@_JOB
+@JOB
 @with_api
 def estimate(api: Api, job_id: str) -> None:
     """Estimate what the items that are still to be posted will cost at the most."""
@@ -180,7 +179,7 @@ def estimate(api: Api, job_id: str) -> None:
 
 
 @job.command()
-@_JOB
+@JOB
 @click.option("--every", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Seconds between looks.")
 @click.option("--stay", is_flag=True, help="Watch on when the job is paused.")
 @with_api

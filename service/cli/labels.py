@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from service.cli.client import Api, with_api
+from service.cli.client import JOB, Api, with_api
 
 
 @click.group()
@@ -20,7 +20,7 @@ def labels() -> None:
 
 
 @labels.command()
-@click.argument("job_id", metavar="JOB")
+@JOB
 @click.option(
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A file; standard output otherwise."
 )

@@ -7,11 +7,11 @@ from typing import Any
 import click
 from rich.table import Column, Table
 
-from service.cli.client import Api, with_api, write_json
+from service.cli.client import JOB, Api, with_api, write_json
 
 
 @click.command()
-@click.argument("job_id", metavar="JOB")
+@JOB
 @click.option(
     "--sort", type=click.Choice(["accuracy", "answers", "first"]), default="accuracy", show_default=True, help="Order."
 )

@@ -1,0 +1,196 @@
+"""The commands against a real server: what they do, what they print, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.api.facts import Facts
+from tests.cli.conftest import EXAMPLES, Shell
+
+PETS, ITEMS, GOLD = (str(EXAMPLES / name) for name in ("pets.yaml", "pets-items.csv", "pets-gold.csv"))
+
+
+async def test_the_examples_make_a_job_that_runs(shell: Shell) -> None:
+    checked = await shell("job", "check", PETS, "--items", "12")
+    assert "worst case     $0.96" in checked.output
+    made = await shell("job", "create", PETS, "--items", ITEMS, "--gold", GOLD, "--launch")
+    assert made.exit_code == 0, made.output
+    job_id = made.stdout.strip()
+    assert job_id.startswith("job_"), "the id alone is on standard output, for scripts"
+    shown = await shell.json("job", "show", job_id)
+    assert (shown["state"], shown["progress"]["items"]["total"], shown["progress"]["gold"]) == ("running", 12, 4)
+    assert "12 items added, 0 were there already" in made.stderr
+
+
+async def test_a_job_is_taken_through_its_states(shell: Shell) -> None:
+    job_id = (await shell("job", "create", PETS, "--items", ITEMS, "--gold", GOLD)).stdout.strip()
+    for action, state in (("launch", "running"), ("pause", "paused"), ("resume", "running")):
+        done = await shell("job", action, job_id)
+        assert (done.exit_code, done.output) == (0, f"{job_id} is {state}.\n")
+    assert (await shell("job", "cancel", job_id, stdin="n\n")).exit_code == 1
+    assert (await shell.json("job", "cancel", job_id, "--yes"))["state"] == "cancelling"
+    refused = await shell("job", "resume", job_id)
+    assert refused.exit_code == 1
+    assert refused.stderr == "assay: The job is cancelling, so it cannot resume; nothing more can be asked of it.\n"
+
+
+async def test_a_job_is_made_once_with_one_idempotency_key(shell: Shell) -> None:
+    args = ("job", "create", PETS, "--items", ITEMS, "--gold", GOLD, "--launch", "--idempotency-key", "pets-1")
+    first, again = await shell(*args), await shell(*args)
+    assert first.stdout == again.stdout
+    assert (again.exit_code, "0 items added, 12 were there already" in again.stderr) == (0, True)
+
+
+async def test_jobs_are_listed(shell: Shell) -> None:
+    assert (await shell("job", "list")).output == "There are no jobs.\n"
+    job_id = (await shell("job", "create", PETS)).stdout.strip()
+    listed = await shell("job", "list", "--state", "draft")
+    assert job_id in listed.output
+    assert "$25.00" in listed.output
+    assert [job["job_id"] for job in await shell.json("job", "list")] == [job_id]
+
+
+async def test_bad_lines_are_listed_one_a_line(shell: Shell, tmp_path: Path) -> None:
+    job_id = (await shell("job", "create", PETS)).stdout.strip()
+    file = tmp_path / "items.csv"
+    file.write_text("external_id,sentence,minimum\na,,9\nb,words,9\n" + "c,x\n" * 30)
+    refused = await shell("items", "import", job_id, str(file))
+    assert refused.exit_code == 1
+    lines = refused.stderr.splitlines()
+    assert lines[0] == "assay: 32 lines are not valid; nothing was stored."
+    assert lines[1] == "  line 2: minimum: expected at most the maximum, 4, got 9"
+    assert lines[-1] == "  … and 12 more"
+
+
+async def test_items_come_from_standard_input_too(shell: Shell) -> None:
+    job_id = (await shell("job", "create", PETS)).stdout.strip()
+    line = json.dumps({"external_id": "a", "payload": {"sentence": "A cat sat."}})
+    done = await shell("items", "import", job_id, "-", "--format", "ndjson", "--json", stdin=line)
+    assert json.loads(done.stdout) == {"added": 1, "unchanged": 0, "items": 1, "gold": 0}
+    unnamed = await shell("items", "import", job_id, "-", stdin=line)
+    assert (unnamed.exit_code, "give --format" in unnamed.output) == (2, True)
+
+
+async def test_items_are_withdrawn(shell: Shell, tmp_path: Path) -> None:
+    job_id = (await shell("job", "create", PETS, "--items", ITEMS)).stdout.strip()
+    listed = tmp_path / "ids.txt"
+    listed.write_text("s-02\ns-03\n")
+    done = await shell("items", "withdraw", job_id, "s-01", "--file", str(listed))
+    assert done.output == "3 items withdrawn, 0 had been settled before\n"
+    unknown = await shell("items", "withdraw", job_id, "s-99")
+    assert (unknown.exit_code, "s-99: is not in the job" in unknown.stderr) == (1, True)
+
+
+async def test_labels_are_exported_whole_or_not_at_all(shell: Shell, tmp_path: Path) -> None:
+    job_id = (await shell("job", "create", PETS, "--items", ITEMS)).stdout.strip()
+    printed = await shell("labels", "export", job_id)
+    assert [row["external_id"] for row in csv.DictReader(printed.stdout.splitlines())][:2] == ["s-01", "s-02"]
+    file = tmp_path / "labels.ndjson"
+    written = await shell("labels", "export", job_id, "--output", str(file))
+    assert f"12 labels written to {file}" in written.stderr
+    assert len([json.loads(line) for line in file.read_text().splitlines()]) == 12
+    file.write_text("as it was")
+    assert (await shell("labels", "export", "job_gone", "--output", str(file))).exit_code == 1
+    assert file.read_text() == "as it was"
+    assert [*tmp_path.glob("*"), *tmp_path.glob(".*")] == [file], "no part of a file is left behind"
+    nowhere = await shell("labels", "export", job_id, "--output", str(tmp_path / "no" / "such.csv"))
+    assert (nowhere.exit_code, "cannot write to" in nowhere.output) == (2, True)
+
+
+async def test_workers_are_listed_the_best_first(shell: Shell) -> None:
+    job_id = (await shell("job", "create", PETS, "--items", ITEMS)).stdout.strip()
+    assert "Nobody has worked" in (await shell("workers", job_id)).output
+    async with shell.api.service.pool.acquire() as conn:
+        facts = await Facts.of(shell.api, conn, job_id)
+        bad, good = await facts.worker("A1", right=1, total=10), await facts.worker("A2", right=10, total=10)
+        await facts.confuse(good, (await facts.run())[0], [1, 0, 0, 0.25, 0.75, 0, 0, 0, 1])
+    lines = (await shell("workers", job_id)).output.splitlines()
+    assert "10/10" in lines[1]
+    assert "a dog for a cat 25%" in lines[1]
+    assert "1/10" in lines[2]
+    assert len(await shell.json("workers", job_id)) == 2
+    assert (bad, good) == (0, 1)
+
+
+async def test_watching_ends_when_the_job_does(shell: Shell) -> None:
+    job_id = (await shell("job", "create", PETS, "--items", ITEMS, "--gold", GOLD, "--launch")).stdout.strip()
+    watching = asyncio.create_task(shell("job", "watch", job_id, "--every", "0.1"))
+    async with shell.api.service.pool.acquire() as conn:
+        facts = await Facts.of(shell.api, conn, job_id)
+        for item_no in range(12):
+            await facts.settle(item_no, "target")
+        await conn.execute("UPDATE job SET state = 'done', ended_at = launched_at WHERE job_no = $1", facts.job_no)
+    seen = await watching
+    assert seen.exit_code == 0, seen.output
+    assert seen.output.splitlines()[-1].startswith("done; posted 0 of 0 HITs, 0 closed; answered 0 answers")
+    assert "settled 12 of 12 items" in seen.output
+    looks = [json.loads(line) for line in (await shell("job", "watch", job_id, "--json")).stdout.splitlines()]
+    assert [look["state"] for look in looks] == ["done"]
+
+
+async def test_watching_a_paused_job_says_why_and_ends(shell: Shell) -> None:
+    job_id = (await shell("job", "create", PETS, "--items", ITEMS, "--gold", GOLD, "--launch")).stdout.strip()
+    await shell("job", "pause", job_id)
+    seen = await shell("job", "watch", job_id)
+    assert (seen.exit_code, seen.output.splitlines()[-1]) == (1, "The job is paused: asked for by tests")
+
+
+async def test_the_budget_is_changed(shell: Shell) -> None:
+    job_id = (await shell("job", "create", PETS)).stdout.strip()
+    assert (await shell("job", "budget", job_id, "30")).output == f"{job_id} may cost $30.00 at most.\n"
+    wrong = await shell("job", "budget", job_id, "-5")
+    assert wrong.exit_code == 2, "it looks like an option"
+    assert "budget: expected US dollars" in (await shell("job", "budget", job_id, "5.555")).stderr
+
+
+async def test_an_estimate_is_shown(shell: Shell) -> None:
+    job_id = (await shell("job", "create", PETS, "--items", ITEMS)).stdout.strip()
+    shown = await shell("job", "estimate", job_id)
+    assert "gold needed    4, 0 there" in shown.output
+    assert (await shell.json("job", "estimate", job_id))["worst_case_cents"] == 96
+
+
+@pytest.mark.parametrize(
+    ("env", "exit_code", "expected"),
+    [
+        ({"ASSAY_API_KEY": ""}, 2, "no API key: set ASSAY_API_KEY"),
+        ({"ASSAY_API_KEY": "assay_wrong"}, 1, "assay: The API key is not known here, or was revoked."),
+        ({"ASSAY_API_KEY": "caf\u00e9"}, 2, "the API key has characters that no key has"),
+        ({"ASSAY_URL": "http://127.0.0.1:9"}, 3, "assay: nothing answers at http://127.0.0.1:9"),
+        ({"ASSAY_URL": "no address"}, 2, "is no address"),
+        ({"ASSAY_URL": "ftp://127.0.0.1"}, 2, "is no address"),
+        ({"ASSAY_URL": "http://[bad"}, 2, "is no address"),
+        ({"ASSAY_URL": "http://x\ny"}, 2, "is no address"),
+    ],
+)
+async def test_what_keeps_a_command_from_the_api_is_said_in_a_line(
+    shell: Shell, env: dict[str, str], exit_code: int, expected: str
+) -> None:
+    result = await shell("job", "list", **env)
+    assert result.exit_code == exit_code, result.output
+    assert expected in result.output
+    assert "Traceback" not in result.output
+
+
+async def test_whatever_is_typed_as_a_job_is_not_there(shell: Shell) -> None:
+    for typed in ("x", "../keys", "a b", "a\nb", "a?b", "\u00e9", "%00"):
+        shown = await shell("job", "show", typed)
+        assert (shown.exit_code, shown.stderr.startswith("assay: There is no")) == (1, True), shown.output
+
+
+async def test_what_is_no_assay_is_named(shell: Shell) -> None:
+    result = await shell("job", "list", ASSAY_URL=f"{shell.url}/elsewhere")
+    assert (result.exit_code, result.stderr) == (1, "assay: 127.0.0.1 answered 404 Not Found; is it Assay?\n")
+
+
+async def test_a_bad_spec_is_explained(shell: Shell, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("name: x\nreward: 0.05\nbudgt: 3\n")
+    result = await shell("job", "check", str(spec))
+    assert result.exit_code == 1
+    assert "  budgt: is not known here; did you mean budget?" in result.stderr.splitlines()
