@@ -122,7 +122,9 @@ async def set_expiration(
         async with conn.transaction():
             hit = await find(conn, requester_id=requester_id, hit_id=hit_id, lock=True)
             _refuse_unless(hit, now, "Assignable", "Unassignable", "Reviewable", "Reviewing")
-            await conn.execute(_SET_EXPIRY, hit_id, expires_at, expires_at <= now, now, False, hit.lapsed)
+            # A time in the past means now, however long past: the 120 days until disposal count from when it ended.
+            ends = max(expires_at, min(hit.expires_at, now))
+            await conn.execute(_SET_EXPIRY, hit_id, ends, ends <= now, now, False, hit.lapsed)
     except asyncpg.CheckViolationError as error:
         raise refuse_funds(error) from None
 

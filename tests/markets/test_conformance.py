@@ -33,6 +33,9 @@ class InMemory:
     async def worker(self):
         return f"AW{next(self.names)}"
 
+    async def time_passes(self):
+        """Let the market see to its duties."""
+
 
 class Wire:
     """Workers of a live marketplace."""
@@ -51,6 +54,9 @@ class Wire:
 
     async def worker(self):
         return await self.live.worker()
+
+    async def time_passes(self):
+        await self.live.marketplace.sweep()
 
 
 @pytest.fixture(params=["mturk", "memory"])
@@ -151,6 +157,7 @@ async def test_expire_takes_from_view_and_renew_brings_back(people, clock):
     for _ in range(2):
         await people.market.expire_hit(hit.market_hit_id)
     assert (await listed(people.market))[hit.market_hit_id].expires_at <= clock.now()
+    await people.time_passes()
     until = clock.now() + timedelta(hours=2)
     await people.market.renew_hit(hit.market_hit_id, until)
     assert (await listed(people.market))[hit.market_hit_id].expires_at == until
