@@ -8,8 +8,10 @@ import textwrap
 
 import asyncpg
 import pytest
+from asyncpg.types import ServerVersion
 
 from foundation.postgres.migrations import MigrationError, migrate, migration_state, read_migrations
+from foundation.postgres.pool import DatabaseError, check_version
 
 FIRST = "CREATE TABLE thing (id int PRIMARY KEY);"
 SECOND = "SELECT pg_sleep(0.05); ALTER TABLE thing ADD name text; INSERT INTO thing VALUES (1, 'one');"
@@ -120,3 +122,16 @@ async def test_a_connection_speaks_json_and_utc(service_pool):
     assert await service_pool.fetchval("SELECT $1::json", value) == value
     assert await service_pool.fetchval("SHOW timezone") == "UTC"
     assert await service_pool.fetchval("SHOW search_path") == "assay"
+
+
+@pytest.mark.parametrize(("major", "refused"), [(14, True), (15, False), (18, False)])
+def test_a_server_older_than_15_is_refused(major, refused):
+    class Connection:  # there is no server that old here
+        def get_server_version(self):
+            return ServerVersion(major, 3, 0, "final", 0)
+
+    if not refused:
+        check_version(Connection())
+        return
+    with pytest.raises(DatabaseError, match="the database is Postgres 14; Assay needs Postgres 15 or newer"):
+        check_version(Connection())
