@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from service.store.dues import Connection
 
+# The page comes first, so that what is joined to it is looked up row by row and no table is read from its start.
 # Superseded: the same worker answered the item again, later by the market's submit time, then by assignment id.
 _PAGE = """
 SELECT a.assignment_no, a.slot, i.external_id, i.is_gold, w.worker_id, a.label, a.submitted_at, s.state,
@@ -16,12 +17,15 @@ SELECT a.assignment_no, a.slot, i.external_id, i.is_gold, w.worker_id, a.label, 
         WHERE b.job_no = a.job_no AND b.item_no = a.item_no AND b.worker_no = a.worker_no AND t.state <> 'rejected'
           AND (b.submitted_at, t.market_assignment_id) > (a.submitted_at, s.market_assignment_id)
     )
-FROM answer a
+FROM (
+    SELECT * FROM answer b WHERE b.job_no = $1 AND (b.assignment_no, b.slot) > ($2, $3)
+      AND ($4 OR (SELECT NOT j.is_gold FROM item j WHERE j.job_no = b.job_no AND j.item_no = b.item_no))
+    ORDER BY b.assignment_no, b.slot LIMIT $5
+) a
 JOIN assignment s ON s.job_no = a.job_no AND s.assignment_no = a.assignment_no
 JOIN item i ON i.job_no = a.job_no AND i.item_no = a.item_no
 JOIN job_worker w ON w.job_no = a.job_no AND w.worker_no = a.worker_no
-WHERE a.job_no = $1 AND (a.assignment_no, a.slot) > ($2, $3) AND ($4 OR NOT i.is_gold)
-ORDER BY a.assignment_no, a.slot LIMIT $5
+ORDER BY a.assignment_no, a.slot
 """
 
 

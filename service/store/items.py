@@ -52,10 +52,12 @@ FROM numbered u CROSS JOIN taken t
 _PAGE = """
 SELECT i.item_no, i.external_id, i.payload, i.is_gold, i.minimum, i.maximum, i.target, i.priority, i.batch, i.state,
     i.settled_by, i.settled_at, i.created_at, g.accepted
-FROM item i LEFT JOIN gold g ON g.job_no = i.job_no AND g.item_no = i.item_no
-WHERE i.job_no = $1 AND i.item_no > $2 AND ($3::boolean IS NULL OR i.is_gold = $3)
-    AND ($4::text IS NULL OR i.state = $4)
-ORDER BY i.item_no LIMIT $5
+FROM (
+    SELECT * FROM item WHERE job_no = $1 AND item_no > $2 AND ($3::boolean IS NULL OR is_gold = $3)
+        AND ($4::text IS NULL OR state = $4)
+    ORDER BY item_no LIMIT $5
+) i LEFT JOIN gold g ON g.job_no = i.job_no AND g.item_no = i.item_no
+ORDER BY i.item_no
 """
 _UNKNOWN = """
 SELECT w.external_id, count(*) OVER () AS total FROM unnest($2::text[]) AS w (external_id)

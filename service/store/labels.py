@@ -8,14 +8,17 @@ from msgspec import Struct
 
 from service.store.dues import Connection
 
+# The page comes first, so that what is joined to it is looked up row by row and no table is read from its start.
 _PAGE = """
 SELECT i.item_no, i.external_id, i.batch, i.is_gold, i.state, i.settled_by, i.settled_at, c.label, c.probabilities,
     c.confidence, coalesce(c.n_answers, 0), coalesce(c.revision, 0), r.run_id
-FROM item i
+FROM (
+    SELECT * FROM item WHERE job_no = $1 AND item_no > $2 AND ($3 OR NOT is_gold) AND ($4::text IS NULL OR state = $4)
+    ORDER BY item_no LIMIT $5
+) i
 LEFT JOIN consensus c ON c.job_no = i.job_no AND c.item_no = i.item_no
 LEFT JOIN run r ON r.job_no = c.job_no AND r.run_no = c.run_no
-WHERE i.job_no = $1 AND i.item_no > $2 AND ($3 OR NOT i.is_gold) AND ($4::text IS NULL OR i.state = $4)
-ORDER BY i.item_no LIMIT $5
+ORDER BY i.item_no
 """
 
 
