@@ -201,5 +201,5 @@ def _model(
         tol=pace.tol,
         threads=threads,
     )
-    results = [named_alike(table, clamp, result) for _, result in climbs]
+    results = [named_alike(fit, result) for fit, result in climbs]
     return average(results, evidence_weights(results, table.n_answers), "ebcc")

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aggregation.majority import shares
 from aggregation.result import ConvergenceWarning, Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aggregation.arrays import Floats, Ints
-    from aggregation.gold import Clamp
     from aggregation.latent import Latent
-    from aggregation.table import LabelTable
 
 # Two climbs whose bounds differ by less have ended at one summit.
 WORTH = 1e-6
@@ -38,8 +35,7 @@ def fit_from_votes(fit: Latent, max_iter: int, tol: float) -> Result:
     beyond a valley that no climb crosses. Without gold nothing in the answers names the labels, so a climb that
     ends with labels exchanged is put right; see `unswitch`.
     """
-    posterior, _ = shares(fit.table, fit.clamp)
-    fit.begin(posterior)
+    fit.begin(fit.votes())
     result = unswitch(fit, fit.climb(max_iter, tol), max_iter, tol)
     return better_with_gold(fit, result, max_iter, tol)
 
@@ -48,8 +44,7 @@ def better_with_gold(fit: Latent, result: Result, max_iter: int, tol: float) -> 
     """Climb from what gold alone says, where there is gold, and keep the higher of the two."""
     if not fit.clamp.known.any():
         return result
-    posterior, _ = shares(fit.table, fit.clamp)
-    fit.begin(posterior, gold_only=True)
+    fit.begin(fit.votes(), gold_only=True)
     other = fit.climb(max_iter, tol)
     return other if other.objective[-1] > result.objective[-1] + WORTH else result
 
@@ -58,23 +53,29 @@ def unswitch(fit: Latent, result: Result, max_iter: int, tol: float) -> Result:
     """
     Put exchanged labels right where there is no gold to name them.
 
-    A model of this kind explains answers as well with its labels renamed, and a climb can end there. Where some
-    renaming agrees with majority vote better than the labels as they are, the climb is begun again from the
-    renamed posterior.
+    A model of this kind explains answers as well with its labels renamed, and a climb can end there. Where under
+    some renaming more answers agree with the labels than do as they are, the climb is begun again from the renamed
+    posterior.
     """
     if fit.clamp.known.any():
         return result
-    order = renaming(fit.table, fit.clamp, result.posterior)
+    order = renaming(fit.agreement())
     if (order == np.arange(order.size)).all():
         return result
     fit.begin(np.ascontiguousarray(result.posterior[:, order]))
     return fit.climb(max_iter, tol)
 
 
-def renaming(table: LabelTable, clamp: Clamp, posterior: Floats) -> Ints:
-    """Find the order of columns that agrees best with majority vote: the label itself wherever it is no worse."""
-    votes, _ = shares(table, clamp)
-    agreement = votes.T @ posterior
+def renaming(agreement: Floats) -> Ints:
+    """
+    Find the order of labels under which most answers agree: as they are, wherever that is no worse.
+
+    Parameters
+    ----------
+    agreement : (n_labels, n_labels)
+        Answers by label given and true label.
+
+    """
     own = np.arange(agreement.shape[0])
     if (agreement.argmax(axis=1) == own).all():
         return own

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aggregation.arrays import Floats
     from aggregation.fingerprint import Hashes
     from aggregation.gold import Clamp
+    from aggregation.latent import Latent
     from aggregation.table import LabelTable
 
 # How fast a start loses weight as its bound, in nats per answer, falls behind the best: by e for each thousandth.
@@ -112,11 +113,11 @@ def evidence_weights(results: Sequence[Result], n_answers: int) -> Floats:
     return weights
 
 
-def named_alike(table: LabelTable, clamp: Clamp, result: Result) -> Result:
-    """Rename the labels of a result that exchanged them; without gold only majority vote names them."""
-    if clamp.known.any():
+def named_alike(fit: Latent, result: Result) -> Result:
+    """Rename the labels of a result that exchanged them; without gold only the answers name them."""
+    if fit.clamp.known.any():
         return result
-    order = renaming(table, clamp, result.posterior)
+    order = renaming(fit.agreement())
     if result.confusion is None or (order == np.arange(order.size)).all():
         return result
     return replace(
@@ -170,7 +171,7 @@ def ebcc(
         tol=tol,
         threads=threads,
     )
-    results = [named_alike(table, clamp, result) for _, result in climbs]
+    results = [named_alike(fit, result) for fit, result in climbs]
     result = average(results, evidence_weights(results, table.n_answers), "ebcc")
     warn_unless_converged(result, params)
     return replace(result, params=params)

@@ -7,6 +7,7 @@ none survives a fork.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -26,14 +27,16 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 # The least count that an estimate is made from, so that its logarithm is finite. crowd-kit has the same.
 FLOOR = 1e-10
+# Up to so many states, loops over them are unrolled: half as fast again.
+MOST_UNROLLED = 5
 
 
 def compiled(function: F) -> F:
     """Compile a function for threads, and keep the machine code where a folder for it can be found."""
     try:
-        return cast("F", numba.njit(cache=True, nogil=True)(function))
+        return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
     except RuntimeError:  # neither the package nor the user's cache folder can be written to
-        return cast("F", numba.njit(nogil=True)(function))
+        return cast("F", numba.njit(nogil=True, error_model="numpy")(function))
 
 
 @compiled
@@ -66,6 +69,38 @@ def tally(
 
 
 @compiled
+def vote(
+    first: int,
+    last: int,
+    offsets: Ints,
+    label: Array,
+    clamp: Array,
+    accepted: Bools,
+    posterior: Floats,
+    class_counts: Floats,
+) -> None:
+    """Set the shares of each label among a block's answers, gold clamped, and sum them over items that are not gold."""
+    n_labels = class_counts.size
+    class_counts[...] = 0.0
+    for i in range(first, last):
+        row = posterior[i]
+        row[:] = 0.0
+        begin, end = offsets[i], offsets[i + 1]
+        gold = clamp[i]
+        for a in range(begin, end):
+            if gold < 0 or accepted[gold, label[a]]:
+                row[label[a]] += 1.0
+        total = row.sum()
+        for k in range(n_labels):
+            if total > 0.0:
+                row[k] /= total
+            elif gold >= 0:
+                row[k] = 1.0 / accepted[gold].sum() if accepted[gold, k] else 0.0
+            if gold < 0:
+                class_counts[k] += row[k]
+
+
+@compiled
 def spread(accepted: Bools, row: Floats) -> None:
     """Set log probabilities that share one evenly over the accepted labels."""
     log_share = -math.log(accepted.sum())
@@ -73,72 +108,77 @@ def spread(accepted: Bools, row: Floats) -> None:
         row[k] = log_share if accepted[k] else -math.inf
 
 
-@compiled
-def normalise(row: Floats) -> float:
-    """Turn log weights into probabilities, in place, and return the logarithm of their sum."""
-    top = float(row[0])
-    for k in range(1, row.size):
-        top = max(top, row[k])
-    total = 0.0
-    for k in range(row.size):
-        row[k] = math.exp(row[k] - top)
-        total += row[k]
-    for k in range(row.size):
-        row[k] /= total
-    return top + math.log(total)
+@functools.cache
+def expect_for(n_states: int) -> Callable[..., tuple[float, float]]:
+    """Take the kernel of expectation for a number of states: for few, one compiled for just that many."""
+    return _expect(n_states if n_states <= MOST_UNROLLED else 0)
 
 
-@compiled
-def expect(
-    first: int,
-    last: int,
-    offsets: Ints,
-    worker: Array,
-    label: Array,
-    clamp: Array,
-    accepted: Bools,
-    log_prevalence: Floats,
-    log_confusion: Floats,
-    posterior: Floats,
-    counts: Floats,
-    class_counts: Floats,
-) -> tuple[float, float]:
-    """Infer a block of items and count its answers in one pass.
+@functools.cache
+def _expect(size: int) -> Callable[..., tuple[float, float]]:
+    """Make the kernel that infers a block of items and counts its answers in one pass.
 
-    ``log_confusion`` and ``counts`` are (worker, answered label, state), so the inner loop walks memory in order;
-    a state is a true label, or one of several subtypes of it. Returns the block's log likelihood and the largest
-    change of a probability.
+    ``log_confusion`` and ``counts`` are (worker, answered label, state), so the inner loop walks memory in order; a
+    state is a true label, or one of several subtypes of it. The kernel returns the block's log likelihood and the
+    largest change of a probability.
     """
-    n_labels = log_prevalence.size
-    counts[...] = 0.0
-    class_counts[...] = 0.0
-    row = np.empty(n_labels)
-    log_likelihood = 0.0
-    change = 0.0
-    for i in range(first, last):
-        begin, end = offsets[i], offsets[i + 1]
-        gold = clamp[i]
-        if gold < 0:
-            row[:] = log_prevalence
-        else:
-            spread(accepted[gold], row)
-        for a in range(begin, end):
-            cell = log_confusion[worker[a], label[a]]
-            for k in range(n_labels):
-                row[k] += cell[k]
-        evidence = normalise(row)
-        if begin < end:
-            log_likelihood += evidence
-        for k in range(n_labels):
-            change = max(change, abs(row[k] - posterior[i, k]))
-            posterior[i, k] = row[k]
-        if gold < 0 and begin < end:
-            class_counts += row
-        for a in range(begin, end):
-            cell = counts[worker[a], label[a]]
-            for k in range(n_labels):
-                cell[k] += row[k]
-    return log_likelihood, change
+
+    @compiled
+    def expect(
+        first: int,
+        last: int,
+        offsets: Ints,
+        worker: Array,
+        label: Array,
+        clamp: Array,
+        accepted: Bools,
+        log_prevalence: Floats,
+        log_confusion: Floats,
+        posterior: Floats,
+        counts: Floats,
+        class_counts: Floats,
+    ) -> tuple[float, float]:
+        n_states = size if size > 0 else log_prevalence.size
+        counts[...] = 0.0
+        class_counts[...] = 0.0
+        row = np.empty(n_states)
+        log_likelihood = 0.0
+        change = 0.0
+        for i in range(first, last):
+            begin, end = offsets[i], offsets[i + 1]
+            gold = clamp[i]
+            if gold < 0:
+                for k in range(n_states):
+                    row[k] = log_prevalence[k]
+            else:
+                spread(accepted[gold], row)
+            for a in range(begin, end):
+                cell = log_confusion[worker[a], label[a]]
+                for k in range(n_states):
+                    row[k] += cell[k]
+            top = row[0]
+            for k in range(1, n_states):
+                top = max(top, row[k])
+            total = 0.0
+            for k in range(n_states):
+                row[k] = math.exp(row[k] - top)
+                total += row[k]
+            if begin < end:
+                log_likelihood += top + math.log(total)
+            free = 1.0 if gold < 0 and begin < end else 0.0
+            share = 1.0 / total
+            for k in range(n_states):
+                row[k] *= share
+                change = max(change, abs(row[k] - posterior[i, k]))
+                posterior[i, k] = row[k]
+                class_counts[k] += free * row[k]
+            for a in range(begin, end):
+                cell = counts[worker[a], label[a]]
+                for k in range(n_states):
+                    cell[k] += row[k]
+        return log_likelihood, change
+
+    return expect
 
 
 @compiled

@@ -49,6 +49,7 @@ class Latent:
         self.log_prevalence = np.zeros(n_states)
         self.posterior = np.zeros((table.n_items, n_states))
         self.penalty = 0.0
+        self._kernel = kernels.expect_for(n_states)
 
     def maximise(self) -> None:
         """Set the weights and the penalty that the counts imply."""
@@ -61,6 +62,28 @@ class Latent:
     def prevalence(self) -> Floats:
         """Give the share of each label, (n_labels,)."""
         return np.exp(self.log_prevalence)
+
+    def votes(self) -> Floats:
+        """Give each label's share of the answers to each item, gold clamped, (n_items, n_labels); see `majority`."""
+        posterior = np.empty((self.table.n_items, self.table.n_labels))
+        sums = np.empty((len(self.blocks), self.table.n_labels))
+        table, clamp = self.table, self.clamp
+
+        def vote(block: int, first: int, last: int) -> None:
+            kernels.vote(first, last, table.offsets, table.label, clamp.row, clamp.accepted, posterior, sums[block])
+
+        self.blocks.map(vote)
+        total = sums.sum(axis=0)
+        unknown = (np.diff(table.offsets) == 0) & ~clamp.known
+        if unknown.any():
+            posterior[unknown] = total / total.sum() if total.any() else 1 / table.n_labels
+        return posterior
+
+    def agreement(self) -> Floats:
+        """Count answers by label given and, as the posterior has it, true label, (n_labels, n_labels)."""
+        n_labels = self.table.n_labels
+        counts: Floats = self.counts.sum(axis=(0, 1)).reshape(n_labels, n_labels, self.subtypes).sum(axis=2)
+        return counts
 
     def begin(self, posterior: Floats, *, gold_only: bool = False) -> None:
         """Set the weights that a distribution over states implies, counting all answers or those to gold."""
@@ -118,7 +141,7 @@ class Latent:
 
     def _expect(self, block: int, first: int, last: int) -> tuple[float, float]:
         table = self.table
-        return kernels.expect(
+        return self._kernel(
             first,
             last,
             table.offsets,

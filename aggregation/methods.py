@@ -28,6 +28,7 @@ METHODS = {
     "majority": "aggregation.majority:majority",
     "wawa": "aggregation.wawa:wawa",
     "dawid_skene": "aggregation.dawid_skene:dawid_skene",
+    "maximum_likelihood": "aggregation.dawid_skene:maximum_likelihood",
     "hierarchical": "aggregation.bayes:hierarchical",
     "bcc": "aggregation.bayes:bcc",
     "ebcc": "aggregation.ebcc:ebcc",

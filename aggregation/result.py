@@ -78,6 +78,8 @@ def most_probable(posterior: Floats, prevalence: Floats) -> Ints:
         return np.zeros(posterior.shape[0], dtype=np.int64)
     # Ranks, not values, so that labels of equal prevalence (to rounding) fall back on the index.
     rank = np.round(prevalence, 9)
+    labels: Ints = posterior.argmax(axis=1)
     tied = posterior >= posterior.max(axis=1, keepdims=True) - TIE
-    labels: Ints = np.where(tied, rank, -1.0).argmax(axis=1)
+    unsure = np.flatnonzero(np.count_nonzero(tied, axis=1) > 1)
+    labels[unsure] = np.where(tied[unsure], rank, -1.0).argmax(axis=1)
     return labels

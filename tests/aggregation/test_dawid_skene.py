@@ -48,7 +48,7 @@ def test_one_step_by_hand():
     """Two workers, two items: the step of maximisation from majority's shares, with one pseudo-count right."""
     table = LabelTable.from_arrays([0, 0, 1], [0, 1, 0], [0, 1, 1], n_labels=2)
     prior = Prior(np.eye(2), np.ones(2))
-    result = aggregate(table, prior=prior, max_iter=1)
+    result = aggregate(table, prior=prior, max_iter=1, accelerate=False)
     # Shares (1/2, 1/2) and (0, 1). Worker 0's counts, rows true: [1/2, 0], [1/2, 1]; worker 1's: [0, 1/2] twice.
     start = np.array([[[1.5, 0], [0.5, 2]], [[1, 0.5], [0, 1.5]]]) + 1e-10
     start /= start.sum(axis=2, keepdims=True)
@@ -208,6 +208,14 @@ def test_it_warns_where_it_does_not_converge():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert aggregate(table).converged
+
+
+def test_extrapolation_ends_where_plain_steps_do_and_sooner():
+    table, _ = simulate(n_items=2000, n_workers=40, n_labels=3, accuracy=(0.35, 0.6), seed=4)
+    plain, fast = (aggregate(table, accelerate=accelerate) for accelerate in (False, True))
+    assert fast.n_iter < 0.7 * plain.n_iter
+    assert (np.diff(fast.objective) >= -1e-7).all()
+    np.testing.assert_allclose(fast.posterior, plain.posterior, atol=1e-5)
 
 
 def test_a_warm_start_ends_where_a_cold_one_does_and_sooner():

@@ -1,0 +1,75 @@
+"""Climb faster by extrapolating from pairs of steps, and never lower for it.
+
+Two steps of expectation maximisation say how the way bends; the squared extrapolation goes on along it, and a third
+expectation judges where it leads. Where that is lower than after the first step, the second step is taken instead.
+
+R. Varadhan and C. Roland (2008), Simple and globally convergent methods for accelerating the convergence of any EM
+algorithm, Scandinavian Journal of Statistics 35(2), scheme S3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from aggregation.arrays import Floats
+
+# The longest stride allowed grows by this factor whenever it was taken and paid off, and shrinks by it otherwise.
+GROWTH = 4.0
+# Bounds that differ by less, in proportion, are level: were rounding to decide between two ways, the same answers
+# numbered otherwise would be climbed by another.
+LEVEL = 1e-11
+
+
+class Accelerable(Protocol):
+    """A fit whose parameters can be read and set as one vector."""
+
+    def parameters(self) -> Floats:
+        """Read the parameters, (n,)."""
+
+    def set_parameters(self, parameters: Floats) -> None:
+        """Set parameters, which may lie a little outside of what is allowed."""
+
+    def maximise(self) -> None:
+        """Take the step of maximisation."""
+
+    def expect(self) -> tuple[float, float]:
+        """Take the step of expectation; give the bound and the largest change of a probability."""
+
+
+def climb(fit: Accelerable, max_iter: int, tol: float) -> tuple[list[float], bool]:
+    """Climb until no probability changes by more than ``tol``; give the bound after each step, and if it got there."""
+    objective: list[float] = []
+    fit.expect()
+    longest = GROWTH
+    while len(objective) < max_iter:
+        start = fit.parameters()
+        fit.maximise()
+        bound, change = fit.expect()
+        objective.append(bound)
+        if change <= tol or len(objective) == max_iter:
+            return objective, change <= tol
+        first = fit.parameters()
+        fit.maximise()
+        second = fit.parameters()
+        step = first - start
+        bend = second - first - step
+        stride = min(float(np.sqrt(float(step @ step) / max(float(bend @ bend), 1e-300))), longest)
+        if stride <= 1.0:
+            bound, change = fit.expect()
+        else:
+            fit.set_parameters(start + 2 * stride * step + stride**2 * bend)
+            reached, change = fit.expect()
+            if reached >= bound - LEVEL * (1 + abs(bound)):
+                bound = reached
+                longest = longest * GROWTH if stride >= longest else longest
+            else:
+                longest = max(longest / GROWTH, 1.0 + 1e-9)
+                fit.set_parameters(second)
+                bound, change = fit.expect()
+        objective.append(bound)
+        if change <= tol:
+            return objective, True
+    return objective, False
