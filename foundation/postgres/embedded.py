@@ -214,11 +214,17 @@ class EmbeddedPostgres:
             lines = (self._cluster / "postmaster.pid").read_text().splitlines()
             pid = int(lines[0])
             os.kill(pid, 0)
-            # The number may have gone to another process since. A server's working directory is its cluster.
-            if Path("/proc/self/cwd").exists() and not Path(f"/proc/{pid}/cwd").samefile(self._cluster):
-                return None
         except (FileNotFoundError, IndexError, ValueError, ProcessLookupError, PermissionError):
             return None
+        # The number may have gone to another process since. A server's working directory is its cluster; where the
+        # system does not tell, the server answers for itself.
+        try:
+            if Path("/proc/self/cwd").exists() and not Path(f"/proc/{pid}/cwd").samefile(self._cluster):
+                return None
+        except FileNotFoundError:
+            return None
+        except PermissionError:
+            pass
         return pid, lines[4] if len(lines) > 4 else ""
 
     def _dsn(self) -> str:
