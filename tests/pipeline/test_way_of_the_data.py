@@ -29,7 +29,7 @@ async def test_one_item_becomes_one_label(house):
 async def test_an_item_is_asked_about_again_until_the_target_or_the_maximum(house):
     """Agreement settles at the minimum; a split goes on to the maximum."""
     job = await house.job(
-        items=["a", "b", "c", "split"], redundancy={"minimum": 2, "maximum": 5, "target_confidence": 0.99}
+        items=["a", "b", "c", "split"], redundancy={"minimum": 2, "maximum": 5, "target_confidence": 0.9}
     )
     workers = iter(range(100))
 

@@ -31,7 +31,7 @@ SPEC: dict[str, Any] = {
     },
     "guidelines": "Choose the digit that the picture **most likely** shows. Sevens may have a bar.",
     "bundle": {"items": 5, "gold": 1},
-    "redundancy": {"minimum": 3, "maximum": 7, "target_confidence": 0.97},
+    "redundancy": {"minimum": 3, "maximum": 7, "target_confidence": 0.9},
     "reward": "0.10",
     "times": {"assignment": 30},
 }
