@@ -34,6 +34,7 @@ METHODS = {
     "ebcc": "aggregation.ebcc:ebcc",
     "auto": "aggregation.auto:auto",
     "one_coin": "aggregation.coin:one_coin",
+    "glad": "aggregation.glad:glad",
     "mace": "aggregation.coin:mace",
 }
 
@@ -51,7 +52,7 @@ def aggregate(
     ----------
     table : LabelTable
     method : str
-        A name in `METHODS`.
+        A name in `METHODS`, or ``crowdkit:<Name>`` for one of crowd-kit's classifiers.
     gold : (n_items,) int or (n_items, n_labels) bool, optional
         Known labels, -1 where unknown; or the accepted labels of each item, none where unknown. An item of
         which something is known keeps to it. The labels are also inferred twice more, each time with half of the
@@ -65,10 +66,7 @@ def aggregate(
         The method is unknown, or an option does not fit the table.
 
     """
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
-    module, function = METHODS[method].split(":")
-    model = getattr(import_module(module), function)
+    model = _model(method)
     clamp = Clamp.from_gold(gold, table.n_items, table.n_labels)
     result: Result = model(table, clamp, **options)
     probabilities = tempered(table, clamp, result.posterior)
@@ -81,6 +79,17 @@ def aggregate(
     kept = np.where(clamp.known, of_labels(probabilities, result.labels), confidence)
     told = {**result.params, "calibration": asdict(curve)}
     return replace(result, calibrated=with_confidence(probabilities, result.labels, kept), params=told)
+
+
+def _model(method: str) -> Callable[..., Result]:
+    if method.startswith("crowdkit:"):
+        crowdkit: Callable[..., Result] = import_module("aggregation.crowdkit_adapter").crowdkit
+        return partial(crowdkit, name=method.removeprefix("crowdkit:"))
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}, or crowdkit:<Name>")
+    module, function = METHODS[method].split(":")
+    model: Callable[..., Result] = getattr(import_module(module), function)
+    return model
 
 
 def _curve_on_gold(table: LabelTable, clamp: Clamp, model: Callable[[LabelTable, Clamp], Result]) -> Curve:

@@ -1,0 +1,149 @@
+"""GLAD: workers differ in ability, items in difficulty.
+
+A worker of ability a answers an item of ease b = exp(e) rightly with the chance 1 / (1 + exp(-a b)); wrong answers fall
+evenly on the other labels, and every label is as likely beforehand. Fitted by expectation maximisation, whose
+maximisation climbs by damped Newton steps in each ability and each ease, under normal priors, and goes no step that
+lowers its aim.
+
+J. Whitehill, P. Ruvolo, T. Wu, J. Bergsma, J. Movellan (2009), Whose vote should count more: optimal integration of
+labels from labelers of unknown expertise, NIPS.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aggregation.climbing import check_limits, warn_unless_converged
+from aggregation.majority import shares
+from aggregation.result import Result, most_probable
+
+if TYPE_CHECKING:
+    from aggregation.arrays import Floats
+    from aggregation.gold import Clamp
+    from aggregation.table import LabelTable
+
+# Means of the normal priors, as in the paper's own program; their variance is 1. Ease is held on its logarithm.
+ABILITY, LOG_EASE = 1.0, 0.0
+INNER_STEPS = 5
+LOG_EASE_LIMIT = 5.0
+
+
+class Glad:
+    """The state of a fit: ability (n_workers,), log_ease (n_items,), posterior."""
+
+    def __init__(self, table: LabelTable, clamp: Clamp, posterior: Floats) -> None:
+        self.table, self.clamp, self.posterior = table, clamp, posterior
+        self._item, self._cell = table.item, (table.item, table.label)
+        self._start = np.where(
+            clamp.accepted, -np.log(np.maximum(clamp.accepted.sum(axis=1, keepdims=True), 1)), -np.inf
+        )
+        self.ability = np.full(table.n_workers, ABILITY)
+        self.log_ease = np.full(table.n_items, LOG_EASE)
+        self.log_prevalence = np.full(table.n_labels, -np.log(table.n_labels))
+
+    def logits(self, ability: Floats, log_ease: Floats) -> Floats:
+        """Give the log odds of each answer to be right, (n_answers,)."""
+        odds: Floats = ability[self.table.worker] * np.exp(log_ease[self._item])
+        return odds
+
+    def expect(self) -> tuple[float, float]:
+        """Infer the posterior; give the log posterior of the parameters, and the largest change."""
+        table = self.table
+        x = self.logits(self.ability, self.log_ease)
+        log_right = -np.logaddexp(0, -x)
+        log_wrong = -np.logaddexp(0, x) - np.log(table.n_labels - 1)
+        base = np.bincount(self._item, log_wrong, minlength=table.n_items)
+        gain = np.bincount(
+            self._item * table.n_labels + table.label, log_right - log_wrong, minlength=self.posterior.size
+        )
+        log = self.log_prevalence + base[:, None] + gain.reshape(self.posterior.shape)
+        known = self.clamp.known
+        log[known] += self._start - self.log_prevalence
+        top = log.max(axis=1, keepdims=True, initial=-np.inf)
+        weight = np.exp(log - top)
+        total = weight.sum(axis=1, keepdims=True)
+        posterior = weight / total
+        change = float(np.abs(posterior - self.posterior).max(initial=0.0))
+        self.posterior = posterior
+        answered = table.answers_per_item > 0
+        return float((top + np.log(total))[answered].sum()) + self.log_prior(self.ability, self.log_ease), change
+
+    def log_prior(self, ability: Floats, log_ease: Floats) -> float:
+        """Give the log density of the parameters, up to a constant."""
+        squares = ((ability - ABILITY) ** 2).sum() + ((log_ease - LOG_EASE) ** 2).sum()
+        return float(-squares / 2)
+
+    def maximise(self) -> None:
+        """Raise the expected log posterior by Newton steps in abilities and eases."""
+        right = self.posterior[self._cell]
+        aim = self._aim(right, self.ability, self.log_ease)
+        for _ in range(INNER_STEPS):
+            ability_step, ease_step = self._newton(right)
+            size = 1.0
+            while size > 1e-4:
+                ability = self.ability + size * ability_step
+                log_ease = np.clip(self.log_ease + size * ease_step, -LOG_EASE_LIMIT, LOG_EASE_LIMIT)
+                reached = self._aim(right, ability, log_ease)
+                if reached >= aim:
+                    break
+                size /= 2
+            else:
+                return
+            self.ability, self.log_ease, gained, aim = ability, log_ease, reached - aim, reached
+            if gained < 1e-10 * (1 + abs(aim)):
+                return
+
+    def _aim(self, right: Floats, ability: Floats, log_ease: Floats) -> float:
+        x = self.logits(ability, log_ease)
+        return float((right * x - np.logaddexp(0, x)).sum()) + self.log_prior(ability, log_ease)
+
+    def _newton(self, right: Floats) -> tuple[Floats, Floats]:
+        """Take a Newton step in each ability and each log ease as though the others stood still."""
+        table, ease = self.table, np.exp(self.log_ease)[self._item]
+        ability = self.ability[table.worker]
+        x = ability * ease
+        chance = 1 / (1 + np.exp(-np.clip(x, -500, 500)))
+        slope, bend = right - chance, chance * (1 - chance)
+
+        def step(index: Any, by: Floats, size: int, pull: Floats) -> Floats:
+            gradient = np.bincount(index, slope * by, minlength=size) + pull
+            found: Floats = gradient / (np.bincount(index, bend * by**2, minlength=size) + 1)
+            return found
+
+        return (
+            step(table.worker, ease, table.n_workers, ABILITY - self.ability),
+            step(self._item, x, table.n_items, LOG_EASE - self.log_ease),
+        )
+
+
+def glad(
+    table: LabelTable, clamp: Clamp, *, max_iter: int = 2_000, tol: float = 1e-6, threads: int | None = None
+) -> Result:
+    """Fit the model; ``threads`` is there for likeness with others, and changes nothing."""
+    del threads
+    check_limits(max_iter, tol)
+    fit = Glad(table, clamp, shares(table, clamp)[0])
+    objective: list[float] = []
+    converged = False
+    while not converged and len(objective) < max_iter:
+        fit.maximise()
+        bound, change = fit.expect()
+        objective.append(bound)
+        converged = change <= tol
+    prevalence = np.exp(fit.log_prevalence)
+    params = {"max_iter": max_iter, "tol": tol}
+    result = Result(
+        posterior=fit.posterior,
+        labels=most_probable(fit.posterior, prevalence),
+        confusion=None,
+        prevalence=prevalence,
+        objective=np.array(objective),
+        n_iter=len(objective),
+        converged=converged,
+        method="glad",
+        params=params,
+    )
+    warn_unless_converged(result, params)
+    return result

@@ -1,0 +1,42 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from crowds import simulate
+
+from aggregation import LabelTable, aggregate
+from aggregation.crowdkit_adapter import NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_crowdkits_models_run_under_the_same_roof(name):
+    table, truth = simulate(n_items=60, n_workers=8, n_labels=2, accuracy=(0.8, 0.95))
+    result = aggregate(table, f"crowdkit:{name}")
+    assert (result.labels == truth).mean() > 0.9
+    assert result.method == f"crowdkit:{name}"
+    np.testing.assert_allclose(result.posterior.sum(axis=1), 1)
+
+
+def test_gold_is_kept_to_and_items_without_answers_are_there():
+    table, truth = simulate(n_items=60, n_workers=8, n_labels=2)
+    wider = LabelTable.from_arrays(table.item, table.worker, table.label, n_labels=3, n_items=62)
+    gold = np.full(62, -1)
+    gold[:5] = 1 - truth[:5]
+    result = aggregate(wider, "crowdkit:DawidSkene", gold=gold)
+    np.testing.assert_array_equal(result.labels[:5], 1 - truth[:5])
+    assert result.posterior.shape == (62, 3)
+
+
+def test_what_crowdkit_does_not_have_is_refused():
+    table, _ = simulate(n_items=5)
+    with pytest.raises(ValueError, match="unknown model crowdkit:Oracle: choose one of crowdkit:MajorityVote"):
+        aggregate(table, "crowdkit:Oracle")
+    with pytest.raises(ValueError, match="does not take these options"):
+        aggregate(table, "crowdkit:DawidSkene", magic=1)
+
+
+def test_the_package_does_not_import_crowdkit_or_numba():
+    code = "import sys, aggregation; print({'crowdkit', 'numba', 'pandas', 'scipy'} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert shown.strip() == "set()"
