@@ -13,6 +13,8 @@ from foundation.money import parse_usd
 from service.plain_words import shown
 from service.shape import Wrong, differences, unstorable
 from service.spec import MANY_ASSIGNMENTS, Choice, Redundancy, Requirement, Spec, SpecError
+from service.workpage.choice import LARGEST_QUESTION
+from service.workpage.room import Room
 from service.yaml_text import decode_yaml
 
 LARGEST_SPEC = 256 * 1024
@@ -20,6 +22,7 @@ LARGEST_SPEC = 256 * 1024
 
 _LARGEST_REWARD_CENTS = 1_000_000
 _LONGEST_KEYWORDS = 1000
+_LEAST_ROOM = 200
 _MOST_PROBLEMS = 50
 _MONEY = frozenset({"reward", "budget"})
 
@@ -64,7 +67,7 @@ def check_spec(raw: Any, *, markets: Collection[str] | None = None) -> Spec:
     if wrong:
         raise SpecError(wrong)
     spec = msgspec.convert(raw, Spec)
-    wrong = list(_inconsistencies(spec))
+    wrong = list(_inconsistencies(spec)) or list(_page(spec))
     if markets is not None and spec.market not in markets:
         wrong.append(Wrong("market", f"expected one of {', '.join(sorted(markets))}, got {shown(spec.market)}"))
     if wrong:
@@ -88,6 +91,16 @@ def _inconsistencies(spec: Spec) -> Iterator[Wrong]:
             yield Wrong(f"keywords[{number}]", "expected a word or words without a comma")
     for number, requirement in enumerate(spec.requirements):
         yield from _requirement(requirement, f"requirements[{number}]")
+
+
+def _page(spec: Spec) -> Iterator[Wrong]:
+    room = Room(spec)
+    if room.for_each < _LEAST_ROOM:
+        yield Wrong(
+            "bundle",
+            f"expected a page with room for items: guidelines, question and label values alone make {room.page} bytes "
+            f"of the {LARGEST_QUESTION} that a market takes; shorten them, or put fewer items into a HIT",
+        )
 
 
 def _money(spec: Spec) -> Iterator[Wrong]:

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from service.plain_words import cut, shown
 from service.shape import Wrong, unstorable
 from service.spec import MANY_ASSIGNMENTS, Show, Spec
+from service.workpage.room import Room
 
 Count = Annotated[int, Meta(ge=1, le=100)]
 Payload = Annotated[dict[str, Any], Meta(description="an object with the fields that the job's template shows")]
@@ -78,6 +79,7 @@ class LineReader:
         self._spec = spec
         self._index = {label: number for number, label in enumerate(spec.task.labels)}
         self._encode = msgspec.json.Encoder().encode
+        self._room = Room(spec)
 
     def row(self, line: ItemLine) -> Row:
         """Return what a line is stored as, with the redundancy that is in effect for it.
@@ -132,6 +134,12 @@ class LineReader:
                 blank = False
         if blank:
             yield Wrong("payload", "expected something to show: every field of the job's template is empty")
+        elif excess := self._room.excess(payload):
+            most, slots = self._room.for_each, self._spec.bundle.items + self._spec.bundle.gold
+            message = (
+                f"shows {most + excess} bytes; a HIT of {slots} has room for {most} each: shorten it, or bundle fewer"
+            )
+            yield Wrong("payload", message)
 
     def _accepted(self, accepted: str | list[str | Accepted]) -> tuple[list[dict[str, Any]], list[Wrong]]:
         given = accepted if isinstance(accepted, list) else [accepted]

@@ -150,6 +150,13 @@ def test_ten_or_more_must_be_allowed_as_they_cost_more() -> None:
     assert check_spec(spec | {"allow_ten_or_more": True}).redundancy.maximum == 10
 
 
+def test_a_page_must_have_room_for_items() -> None:
+    labels = [f"{'long label value ' * 5}{n}" for n in range(100)]
+    spec = changed("task.labels", labels) | {"guidelines": "word " * 3999}
+    assert check_spec(spec | {"bundle": {"items": 2}}).bundle.items == 2
+    assert wrong(spec | {"bundle": {"items": 10}})[0].startswith("bundle: expected a page with room for items: ")
+
+
 def test_a_market_must_be_a_configured_one() -> None:
     with pytest.raises(SpecError, match="market: expected one of house, vendor, got the text 'elsewhere'"):
         check_spec(SPEC | {"market": "elsewhere"}, markets={"vendor", "house"})

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect
 from typing import Any
 
 import pytest
 
+from service.spec import read_spec
 from service.upload.reading import MOST_NAMED
+from service.workpage.choice import LARGEST_QUESTION, question_xml
+from service.workpage.room import Room
 from tests.api.conftest import Api, golds, items
 
 CSV = {"Content-Type": "text/csv"}
@@ -214,6 +218,20 @@ async def test_what_a_template_shows_must_be_showable(api: Api, show: str, value
     job_id = await api.job(task=task)
     answer = await api.upload(job_id, [{"external_id": "a", "payload": {"x": value}}])
     assert answer.status_code == (200 if fits else 422), answer.text
+
+
+@pytest.mark.parametrize("character", ["x", '"', "\U0001f431"])
+async def test_what_makes_a_page_too_large_for_the_market_is_refused_by_its_line(api: Api, character: str) -> None:
+    job_id = await api.job(bundle={"items": 5, "gold": 1})
+    spec = read_spec((await api("GET", f"/jobs/{job_id}")).json()["spec"])
+    room = Room(spec)
+    largest = bisect(range(20_000), 0, key=lambda n: room.excess({"text": character * n})) - 1
+    fits, too_large = ({"external_id": f"{n}", "payload": {"text": character * n}} for n in (largest, largest + 1))
+    assert (await api.upload(job_id, [fits])).status_code == 200
+    refused = await api.upload(job_id, [fits, too_large])
+    assert "a HIT of 6 has room for" in refused.json()["errors"][0]["message"]
+    question = question_xml(spec, [fits["payload"]] * 6)
+    assert LARGEST_QUESTION - 100 < len(question.encode()) <= LARGEST_QUESTION, "six of the largest just fit"
 
 
 async def test_items_may_come_to_a_running_job_that_can_pay_for_them(api: Api) -> None:
