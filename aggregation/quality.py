@@ -33,8 +33,9 @@ def expected_cost(confusion: Floats, prevalence: Floats) -> Floats:
     """
     Give the cost of taking a worker's word, each answer read for what it implies, (n_workers,).
 
-    A wrong label costs 1. An answer l is replaced by the labels it implies,
-    p(c | l) = prevalence_c confusion_cl / P(l), and the cheapest label is decided on; a worker who is always wrong in the same way costs nothing.
+    A wrong label costs 1. An answer l is replaced by the labels it implies, p(c | l) in proportion to
+    prevalence_c confusion_cl, and the cheapest label is decided on; a worker who is always wrong in the same way costs
+    nothing.
 
     P. Ipeirotis, F. Provost, J. Wang (2010), Quality management on Amazon Mechanical Turk, HCOMP.
 
