@@ -31,7 +31,15 @@ class JobEstimate(Estimate, frozen=True, kw_only=True):
 
 
 def fees_of(service: Service, market: str) -> FeeSchedule:
-    """Return what a configured market takes."""
+    """Return what a configured market takes.
+
+    Raises
+    ------
+    Refusal
+        409, where the market was configured when the job was made and is not now.
+    """
+    if market not in service.settings.markets:
+        raise Refusal("not-possible-now", f"The job's market, {market!r}, is not configured here any more.")
     return FEE_SCHEDULES[service.settings.markets[market].fees]
 
 
@@ -81,7 +89,7 @@ def refuse_uncovered(job: Job, told: Estimate, *, gold: bool = True) -> None:
     "/jobs/{job_id:str}/estimate",
     operation_id="getEstimate",
     summary="Estimate a job",
-    **about("jobs:read", "not-found"),
+    **about("jobs:read", "not-found", "not-possible-now"),
 )
 async def get_estimate(service: Given, caller: By, job_id: JobId) -> JobEstimate:
     """Say what the items that stand in no HIT yet will cost at the most and at the least, fees included.

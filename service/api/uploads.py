@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Final, cast
 
 from litestar import Request, post
+from litestar.exceptions import InternalServerException
 from msgspec import Struct
 
 from service.api.bodies import JSON, media_type
@@ -118,8 +119,11 @@ async def _file() -> AsyncIterator[BinaryIO]:
 async def _received(request: Request[Any, Any, Any]) -> AsyncIterator[BinaryIO]:
     """Write a body to a file, so that nobody who sends slowly holds a connection or a lock."""
     async with _file() as file:
-        async for chunk in request.stream():
-            file.write(chunk)
+        try:
+            async for chunk in request.stream():
+                file.write(chunk)
+        except InternalServerException:  # how the framework says that the sender has gone
+            raise Refusal("malformed-request", "The connection closed before the body was whole.") from None
         file.seek(0)
         yield file
 

@@ -7,6 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
+from service.store import pace
 from tests.api.conftest import SPEC, Api, golds, items
 
 YAML = b"""
@@ -122,6 +123,17 @@ async def test_a_job_without_items_is_not_launched(api: Api) -> None:
     await api.upload(job_id, items(1))
     await api("POST", f"/jobs/{job_id}/items/withdraw", json={"external_ids": ["item-0"]})
     assert (await api("POST", f"/jobs/{job_id}/launch")).status_code == 409, "withdrawn items do not count"
+
+
+async def test_a_job_whose_market_is_gone_says_so(api: Api) -> None:
+    job_id = await api.job_with_items()
+    async with api.service.pool.acquire() as conn:
+        market_no = await pace.know_market(conn, "closed-down", None, api.service.clock.now())
+        await conn.execute("UPDATE job SET market_no = $2 WHERE job_id = $1", job_id, market_no)
+    for method, path in (("GET", "/estimate"), ("POST", "/launch")):
+        refused = await api(method, f"/jobs/{job_id}{path}")
+        assert (refused.status_code, "'closed-down', is not configured" in refused.text) == (409, True)
+    assert (await api("GET", f"/jobs/{job_id}")).status_code == 200
 
 
 async def test_a_budget_can_be_changed_while_it_still_covers_the_worst_case(api: Api) -> None:

@@ -7,6 +7,7 @@ from bisect import bisect
 from typing import Any
 
 import pytest
+from litestar import Litestar
 
 from service.spec import read_spec
 from service.upload.reading import MOST_NAMED
@@ -251,6 +252,33 @@ async def test_items_may_come_to_a_running_job_that_has_gold_for_them(api: Api) 
     assert refused.json()["figures"] == {"needed": 3, "there": 1, "missing": 2}
     await api.upload(job_id, golds(3), "gold")
     assert (await api.upload(job_id, items(3))).status_code == 200
+
+
+async def test_an_upload_that_breaks_off_stores_nothing_and_is_no_failure_of_ours(
+    api: Api, app: Litestar, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = await api.job()
+    sent: list[dict[str, Any]] = []
+    received = iter(
+        [
+            {"type": "http.request", "body": b'{"external_id":"a","payload":{"text":"x"}}\n', "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", f"Bearer {api.key}".encode()), (b"content-type", b"application/x-ndjson")]
+    path = f"/v1/jobs/{job_id}/items"
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers, "root_path": ""}
+    await app({**scope, "server": ("assay", 80), "scheme": "http", "http_version": "1.1"}, receive, send)
+    assert sent[0]["status"] == 400
+    assert "failed" not in caplog.text
+    assert await stored(api, job_id) == []
 
 
 async def test_uploads_at_once_store_each_item_once(api: Api) -> None:
