@@ -111,7 +111,9 @@ class Latent:
     def result(self, objective: list[float], *, converged: bool) -> Result:
         """Take the present state down as a result."""
         n_items, prevalence = self.table.n_items, self.prevalence()
-        posterior = self.posterior.reshape(n_items, self.table.n_labels, self.subtypes).sum(axis=2)
+        posterior = self.posterior
+        if self.subtypes > 1:
+            posterior = posterior.reshape(n_items, self.table.n_labels, self.subtypes).sum(axis=2)
         return Result(
             posterior=posterior,
             labels=most_probable(posterior, prevalence),

@@ -88,23 +88,26 @@ class LabelTable:
         if n_workers > np.iinfo(np.int32).max:
             raise ValueError(f"worker numbers must be below 2^31, not {n_workers - 1}")
 
-        key = items.astype(np.int64) * max(n_workers, 1) + workers
-        order = np.argsort(key, kind="stable")
-        key = key[order]
-        last = np.ones(key.size, dtype=bool)
-        last[:-1] = key[1:] != key[:-1]
-        order = order[last]
-        counts = np.bincount(items[order], minlength=n_items)
+        key = items.astype(np.int64) * max(n_workers, 1)
+        key += workers
+        n_given = key.size
+        if n_given and not (key[1:] > key[:-1]).all():  # neither in order nor free of repeats as they came
+            order = np.argsort(key, kind="stable")
+            key = key[order]
+            order = order[np.append(key[1:] != key[:-1], values=True)]
+            items, workers, labels = items[order], workers[order], labels[order]
+        del key
+        counts = np.bincount(items, minlength=n_items)
         offsets = np.zeros(n_items + 1, dtype=np.int64)
         np.cumsum(counts, out=offsets[1:])
         table = cls(
             offsets,
-            workers[order].astype(np.int32),
-            labels[order].astype(np.int16),
+            workers.astype(np.int32),
+            labels.astype(np.int16),
             n_items,
             n_workers,
             n_labels,
-            int(key.size - order.size),
+            n_given - items.size,
         )
         for array in (table.offsets, table.worker, table.label):
             array.flags.writeable = False

@@ -5,15 +5,18 @@ from __future__ import annotations
 import warnings
 
 from aggregation import METHODS, ConvergenceWarning, LabelTable, aggregate
+from aggregation.kernels import MOST_UNROLLED
 
 
 def warm() -> None:
-    """Run each method on a table of two items."""
-    table = LabelTable.from_arrays([0, 0, 1, 1], [0, 1, 0, 1], [0, 0, 1, 0], n_labels=2)
+    """Run each method on a table of two items, and one for each number of labels that has a kernel of its own."""
+    arrays = [0, 0, 1, 1], [0, 1, 0, 1], [0, 0, 1, 0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for method in METHODS:
-            aggregate(table, method=method)
+            aggregate(LabelTable.from_arrays(*arrays, n_labels=2), method=method)
+        for n_labels in range(3, MOST_UNROLLED + 2):
+            aggregate(LabelTable.from_arrays(*arrays, n_labels=n_labels))
 
 
 if __name__ == "__main__":
