@@ -67,7 +67,7 @@ async def run(stage: Stage) -> None:
             conn,
             job_no,
             new,
-            consensus=consensus_rows(table, result, mask),
+            consensus=consensus_rows(table, result),
             confusion=confusion_rows(job, result, item_workers=worker),
             guidelines_no=job.guidelines_no,
             now=now,
@@ -104,15 +104,13 @@ def infer(table: LabelTable, mask: npt.NDArray[np.bool_], earlier: tuple[Floats,
         return aggregate(table, method=METHOD, gold=mask if mask.any() else None, start=start)
 
 
-def consensus_rows(
-    table: LabelTable, result: Result, mask: npt.NDArray[np.bool_]
-) -> list[tuple[int, int, list[float], float, int]]:
-    """Return (item_no, label, probabilities, confidence, n_answers) of each item with answers that is not gold.
+def consensus_rows(table: LabelTable, result: Result) -> list[tuple[int, int, list[float], float, int]]:
+    """Return (item_no, label, probabilities, confidence, n_answers) of each item with answers.
 
     Probabilities are the model's own; confidence is calibrated, as every model is too sure of itself.
     """
     counts = np.diff(table.offsets)
-    chosen = np.flatnonzero((counts > 0) & ~mask.any(axis=1))
+    chosen = np.flatnonzero(counts > 0)
     posterior = result.posterior[chosen]
     labels = result.labels[chosen]
     confidence = np.clip(result.confidence[chosen], 0.0, 1.0)

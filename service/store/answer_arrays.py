@@ -18,7 +18,11 @@ WHERE n.job_no = $1 AND a.state <> 'rejected'
   AND (NOT $2 OR EXISTS (SELECT FROM gold g WHERE g.job_no = n.job_no AND g.item_no = n.item_no))
 ORDER BY n.submitted_at, a.market_assignment_id, n.slot
 """
-_GOLD = "SELECT item_no, accepted_labels FROM gold WHERE job_no = $1 ORDER BY item_no"
+# Gold that was withdrawn says nothing any more, neither of its item nor of those who answered it.
+_GOLD = """
+SELECT g.item_no, g.accepted_labels FROM gold g JOIN item i USING (job_no, item_no)
+WHERE g.job_no = $1 AND i.state = 'open' ORDER BY g.item_no
+"""
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 _HEADER = len(_SIGNATURE) + 8  # flags and the length of an extension that is always empty
 _TRAILER = 2

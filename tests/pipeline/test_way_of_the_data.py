@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from aggregation import LabelTable, aggregate
+from service.store import dues
 from tests.pipeline.plain_market import answers_xml
 
 FEE = 1  # cents on a reward of five
@@ -60,13 +61,16 @@ async def test_gold_is_mixed_in_once_each_scored_and_left_out_of_the_consensus(h
 
     await house.until(house.is_state(job, "done"), work=work)
     assert len(house.market.hits) == 3
-    assert await house.value("SELECT count(*) FROM consensus") == len(items)
+    known = await house.rows("SELECT label, confidence FROM consensus JOIN gold USING (job_no, item_no) ORDER BY 1")
+    assert known == [(0, 1.0), (1, 1.0), (2, 1.0)], "gold keeps to what is known of it"
     scores = await house.rows(
         "SELECT market_worker_id, gold_right, gold_total FROM job_worker JOIN worker USING (worker_id) ORDER BY 1"
     )
     assert scores == [("ABAD", 0, 3), ("AGOOD", 3, 3)]
     # Gold tells the two apart where agreement cannot.
-    labels = await house.rows("SELECT label FROM consensus ORDER BY item_no")
+    labels = await house.rows(
+        "SELECT label FROM consensus JOIN item USING (job_no, item_no) WHERE NOT is_gold ORDER BY item_no"
+    )
     assert [label for (label,) in labels] == [0, 1, 2] * 3
 
 
@@ -145,8 +149,6 @@ async def test_cancel_before_anything_is_posted_posts_nothing(house):
 
 
 async def dues_claim(conn, stage, subject, clock):
-    from service.store import dues
-
     return await dues.claim(conn, stage, subject, clock.now())
 
 
@@ -189,3 +191,23 @@ async def test_a_hit_that_may_need_ten_is_made_with_ten(house, maximum):
     )
     assert await house.value("SELECT count(*) FROM answer") == maximum
     assert await house.value("SELECT unit_cents FROM hit") == 5 + 2
+
+
+async def test_gold_that_is_withdrawn_says_nothing_any_more(house):
+    """A wrong gold item costs nobody anything once it is withdrawn, also of answers that came before."""
+    job = await house.job(items=list("abc"), gold=[("a", [1])], bundle={"items": 3, "gold": 1})
+    await house.step()
+    house.market.work("AW1", "abc".index)
+    await house.step()
+    await house.step()
+    assert await house.rows("SELECT gold_right, gold_total FROM job_worker") == [(0, 1)]
+    async with house.service.pool.acquire() as conn, conn.transaction():
+        await conn.execute(
+            "UPDATE item SET state = 'settled', settled_by = 'withdrawn', settled_at = now() WHERE is_gold"
+        )
+        for stage in ("infer", "score"):
+            await dues.want(conn, stage, job, house.clock.now())
+    await house.step()
+    await house.step()
+    assert await house.rows("SELECT gold_right, gold_total FROM job_worker") == [(0, 0)]
+    assert await house.value("SELECT label FROM consensus JOIN item USING (job_no, item_no) WHERE is_gold") == 0

@@ -36,7 +36,7 @@ SPEC: dict[str, Any] = {
     "times": {"assignment": 30},
 }
 _SEED = 7
-_SPEED = 12  # simulated seconds a second: a HIT takes a worker half a minute
+_SPEED = 20  # simulated seconds a second: a HIT takes a worker a third of a minute
 _POLL_SECONDS = 0.25
 _PATIENCE_SECONDS = 90
 
