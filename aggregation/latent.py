@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from aggregation.gold import Clamp
     from aggregation.table import LabelTable
 
+# 4 GiB of confusion matrices, and as much again for their counts.
+MOST_CELLS = 1 << 29
+
 
 class Latent:
     """
@@ -41,6 +44,12 @@ class Latent:
 
     def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, *, subtypes: int = 1) -> None:
         n_labels, n_states = table.n_labels, table.n_labels * subtypes
+        cells = table.n_workers * n_labels * n_states
+        if cells > MOST_CELLS:
+            raise ValueError(
+                f"{table.n_workers} workers over {n_labels} labels have {cells:,} cells of confusion, and at most "
+                f"{MOST_CELLS:,} are held: use majority, wawa or glad, which need none"
+            )
         self.table, self.clamp, self.blocks, self.subtypes = table, clamp, blocks, subtypes
         self._accepted = np.repeat(clamp.accepted, subtypes, axis=1)
         self.counts = np.zeros((len(blocks), table.n_workers, n_labels, n_states))

@@ -85,8 +85,9 @@ class LabelTable:
         n_items = _bound(items, n_items, "item")
         n_workers = _bound(workers, n_workers, "worker")
         _bound(labels, n_labels, "label")
-        if n_workers > np.iinfo(np.int32).max:
-            raise ValueError(f"worker numbers must be below 2^31, not {n_workers - 1}")
+        for limit, name in ((n_items, "item"), (n_workers, "worker")):
+            if limit > np.iinfo(np.int32).max:
+                raise ValueError(f"{name} numbers must be below 2^31, not {limit - 1}: count without great gaps")
 
         key = items.astype(np.int64) * max(n_workers, 1)
         key += workers

@@ -91,6 +91,13 @@ def test_a_thousand_labels(method):
     assert (aggregate(table, method, max_iter=20).labels == truth).mean() > 0.9
 
 
+@pytest.mark.parametrize("method", ["dawid_skene", "auto", "ebcc"])
+def test_more_confusion_than_memory_is_refused_with_what_to_use(method):
+    table = LabelTable.from_arrays([0, 0], [0, 999], [0, 999], n_labels=1000)
+    with pytest.raises(ValueError, match="use majority, wawa or glad"):
+        aggregate(table, method)
+
+
 @pytest.mark.parametrize("method", ["one_coin", "mace"])
 def test_the_posterior_is_that_of_the_parameters(method):
     table, _ = simulate(n_items=60, n_workers=8)

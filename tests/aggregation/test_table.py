@@ -50,7 +50,8 @@ def test_a_table_cannot_be_changed():
         (([3], [0], [0]), {"n_labels": 2, "n_items": 3}, "item number 3 occurs, but there are only 3"),
         (([0], [1], [0]), {"n_labels": 2, "n_workers": 1}, "worker number 1 occurs"),
         (([[0]], [0], [0]), {"n_labels": 2}, "item must have one dimension"),
-        (([0], [2**31], [0]), {"n_labels": 2}, r"below 2\^31"),
+        (([0], [2**31], [0]), {"n_labels": 2}, r"worker numbers must be below 2\^31"),
+        (([2**40], [0], [0]), {"n_labels": 2}, r"item numbers must be below 2\^31"),
     ],
 )
 def test_bad_input_is_refused_with_what_is_wrong(arrays, options, message):
