@@ -125,7 +125,7 @@ def held_out(
     if len(pool) == 1 or table.n_answers < FOLDS:
         return np.zeros(len(pool))
     items, workers = fingerprints(table)
-    fold = mix(told_apart(items)[table.item] ^ mix(workers[table.worker])) % np.uint64(FOLDS)
+    fold = mix(told_apart(table, items, clamp)[table.item] ^ mix(workers[table.worker])) % np.uint64(FOLDS)
     total, n_held = np.zeros(len(pool)), 0
     for out in range(FOLDS if table.n_answers <= LARGE_TABLE else 1):
         held = fold == out

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
+    from aggregation.gold import Clamp
     from aggregation.table import LabelTable
 
 Hashes = npt.NDArray[np.uint64]
@@ -46,14 +47,21 @@ def fingerprints(table: LabelTable) -> tuple[Hashes, Hashes]:
     return items, workers
 
 
-def told_apart(hashes: Hashes) -> Hashes:
+def told_apart(table: LabelTable, hashes: Hashes, clamp: Clamp) -> Hashes:
     """
-    Give alike items hashes of their own, by their order among those alike.
+    Give alike items hashes of their own: by what is known of them, and where the same workers said the same, by order.
 
-    Which of them gets which depends on their numbers, and makes no difference to anything they share.
+    Which of several items that the very same workers answered the same gets which hash depends on their numbers, and
+    makes no difference to anything they share.
     """
-    order = np.argsort(hashes, kind="stable")
-    first = np.searchsorted(hashes[order], hashes[order])
+    known = np.zeros((hashes.size, clamp.accepted.shape[1]), dtype=np.uint64)
+    known[clamp.known] = clamp.accepted
+    hashes = hashes ^ mix(known @ mix(np.arange(known.shape[1], dtype=np.uint64)))
+    same = np.zeros_like(hashes)
+    np.add.at(same, table.item, mix(mix(table.worker.astype(np.uint64)) ^ mix(table.label.astype(np.uint64))))
+    same = mix(same) ^ hashes
+    order = np.argsort(same, kind="stable")
+    first = np.searchsorted(same[order], same[order])
     apart = np.empty_like(hashes)
     apart[order] = mix(hashes[order] + (np.arange(hashes.size) - first).astype(np.uint64))
     return apart

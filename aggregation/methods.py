@@ -96,7 +96,7 @@ def _curve_on_gold(table: LabelTable, clamp: Clamp, model: Callable[[LabelTable,
     """Fit a curve on gold items, each inferred while it and half of the gold were unknown."""
     items, _ = fingerprints(table)
     answered = np.flatnonzero(clamp.known & (table.answers_per_item > 0))
-    ranked = answered[np.argsort(told_apart(items)[answered], kind="stable")]
+    ranked = answered[np.argsort(told_apart(table, items, clamp)[answered], kind="stable")]
     confidence, right = [], []
     for half in (ranked[::2], ranked[1::2]):
         known = clamp.without(half)

@@ -69,6 +69,20 @@ def test_neither_order_nor_numbering_changes_a_result(method, drawn, random):
         np.testing.assert_allclose(moved.confusion[workers], plain.confusion, atol=1e-9)
 
 
+@pytest.mark.parametrize("method", ["dawid_skene", "auto"])
+def test_nor_does_numbering_change_what_gold_teaches(method):
+    """Few workers and few labels: many items are answered alike, and gold tells them apart."""
+    table, truth = simulate(n_items=60, n_workers=3, n_labels=2, per_item=3, accuracy=(0.6, 0.8))
+    gold = np.where(np.arange(60) % 3 == 0, truth, -1)
+    rng = np.random.default_rng(2)
+    items, order = rng.permutation(60), rng.permutation(table.n_answers)
+    other = LabelTable.from_arrays(items[table.item[order]], table.worker[order], table.label[order], n_labels=2)
+    moved_gold = np.full(60, -1)
+    moved_gold[items] = gold
+    plain, moved = aggregate(table, method, gold=gold), aggregate(other, method, gold=moved_gold)
+    np.testing.assert_allclose(moved.confidence[items], plain.confidence, atol=1e-9)
+
+
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_accurate_workers_are_understood(method):
     table, truth = simulate(n_items=150, n_workers=12, n_labels=4, accuracy=(0.75, 0.95))
