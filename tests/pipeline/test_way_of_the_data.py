@@ -48,6 +48,7 @@ async def test_an_item_is_asked_about_again_until_the_target_or_the_maximum(hous
     assert await house.value("SELECT spent_cents FROM job") == 6 * sum(answers.values())
 
 
+@pytest.mark.every_postgres
 async def test_gold_is_mixed_in_once_each_scored_and_left_out_of_the_consensus(house):
     items, gold = list("abcabcabc"), [("a", [0]), ("b", [1]), ("c", [2])]
     job = await house.job(
@@ -74,6 +75,7 @@ async def test_gold_is_mixed_in_once_each_scored_and_left_out_of_the_consensus(h
     assert [label for (label,) in labels] == [0, 1, 2] * 3
 
 
+@pytest.mark.every_postgres
 async def test_labels_are_what_aggregate_implies_of_the_answers(house):
     rng = np.random.default_rng(5)
     truth = rng.integers(3, size=40)
@@ -118,6 +120,7 @@ async def test_pause_takes_hits_from_view_and_still_takes_and_pays_what_comes_in
     assert len(house.market.hits) == 3, "resuming renews HITs, it does not make new ones"
 
 
+@pytest.mark.every_postgres
 async def test_cancel_waits_for_accepted_work_and_releases_the_rest(house):
     job = await house.job(items=["a", "b", "c"], redundancy={"minimum": 2, "maximum": 3})
     await house.step()
