@@ -218,7 +218,7 @@ def test_auto_reports_what_it_chose_and_why():
     params = aggregate(table, "auto").params
     assert sum(model["weight"] for model in params["pool"]) == pytest.approx(1)
     assert all(model["held_out"] < 0 for model in params["pool"])
-    assert params["majority_odds"] == 4.0
+    assert params["majority_odds"] == 4.5
     assert params["overruled"] >= 0
 
 
