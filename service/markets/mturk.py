@@ -14,20 +14,18 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from foundation.clock import Clock
-from foundation.money import format_usd
 from service.markets.answer_xml import read_answer_xml
 from service.markets.market import (
     HandedIn,
     HitProperties,
     HitRequest,
     ListedHit,
-    MarketError,
     NotYet,
     OutOfFunds,
     Refused,
-    Throttled,
     Unavailable,
 )
+from service.markets.requester_api import STATES, assignment_of, error_of, hit_of, hit_type_fields
 
 ENDPOINTS = {
     "production": "https://mturk-requester.us-east-1.amazonaws.com",
@@ -35,10 +33,6 @@ ENDPOINTS = {
 }
 _PAGE = 100
 _TOKEN_LIVES = timedelta(hours=23)
-_STATES = {"Submitted": "submitted", "Approved": "approved", "Rejected": "rejected"}
-_THROTTLES = frozenset(
-    {"throttling", "throttlingexception", "throttled", "requestlimitexceeded", "toomanyrequestsexception"}
-)
 _HIT_ID = re.compile(r"\b[A-Z0-9]{20,64}\b")
 
 
@@ -81,7 +75,7 @@ class MTurkMarket:
 
     async def hit_type(self, properties: HitProperties) -> str:
         """Return the id of the HIT type with these properties; the market makes it where there is none."""
-        answer = await self._call("create_hit_type", **_hit_type_fields(properties))
+        answer = await self._call("create_hit_type", **hit_type_fields(properties))
         return str(answer["HITTypeId"])
 
     async def create_hit(self, request: HitRequest, *, in_doubt_since: datetime | None) -> ListedHit:
@@ -104,7 +98,7 @@ class MTurkMarket:
             if error.code != "hitalreadyexists":
                 raise
             return await self._made_before(request.annotation, str(error))
-        return _listed(answer["HIT"])
+        return hit_of(answer["HIT"])
 
     async def extend_hit(self, market_hit_id: str, *, to: int, token: str) -> None:
         """Raise MaxAssignments to `to`: read first, as a second request would add to the first."""
@@ -155,7 +149,7 @@ class MTurkMarket:
         page: dict[str, Any] = {"MaxResults": _PAGE}
         while True:
             answer = await self._call("list_hits", **page)
-            yield [_listed(hit) for hit in answer.get("HITs", ())]
+            yield [hit_of(hit) for hit in answer.get("HITs", ())]
             if not answer.get("NextToken"):
                 return
             page["NextToken"] = answer["NextToken"]
@@ -167,8 +161,8 @@ class MTurkMarket:
         while True:
             answer = await self._call("list_assignments_for_hit", **page)
             for row in answer.get("Assignments", ()):
-                if row.get("AssignmentStatus") in _STATES:
-                    found[row["AssignmentId"], row["WorkerId"]] = _handed_in(row)
+                if row.get("AssignmentStatus") in STATES:
+                    found[row["AssignmentId"], row["WorkerId"]] = assignment_of(row)
             if not answer.get("NextToken"):
                 return list(found.values())
             page["NextToken"] = answer["NextToken"]
@@ -200,7 +194,7 @@ class MTurkMarket:
         await self._call("update_expiration_for_hit", HITId=market_hit_id, ExpireAt=at)
 
     async def _hit(self, market_hit_id: str) -> ListedHit:
-        return _listed((await self._call("get_hit", HITId=market_hit_id))["HIT"])
+        return hit_of((await self._call("get_hit", HITId=market_hit_id))["HIT"])
 
     async def _made_before(self, annotation: str, message: str) -> ListedHit:
         """Return the HIT of an earlier request: its id is somewhere in the message, its annotation proves it."""
@@ -209,7 +203,7 @@ class MTurkMarket:
                 answer = await self._call("get_hit", HITId=market_hit_id)
             except Refused:
                 continue
-            hit = _listed(answer["HIT"])
+            hit = hit_of(answer["HIT"])
             if hit.annotation == annotation:
                 return hit
         earlier = await self._find(annotation)
@@ -237,74 +231,4 @@ class MTurkMarket:
         except BotoCoreError as error:
             raise Unavailable(f"{operation}: {error}") from None
         except ClientError as error:
-            raise _translated(operation, error) from None
-
-
-def _translated(operation: str, error: ClientError) -> MarketError:
-    answer: Any = error.response
-    code = str(answer.get("Error", {}).get("Code", "")).lower()
-    turk = str(answer.get("TurkErrorCode", "")).lower().removeprefix("aws.mechanicalturk.").removeprefix("aws.")
-    message = str(answer.get("Message") or answer.get("Error", {}).get("Message") or error)
-    text = f"{operation}: {message}"
-    if code in _THROTTLES or turk in _THROTTLES:
-        return Throttled(text)
-    if code == "servicefault" or answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500:
-        return Unavailable(text)
-    if turk == "insufficientfunds":
-        return OutOfFunds(text, turk)
-    return Refused(text, turk or code)
-
-
-def _hit_type_fields(properties: HitProperties) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "Title": properties.title,
-        "Description": properties.description,
-        "Reward": format_usd(properties.reward_cents),
-        "AssignmentDurationInSeconds": properties.assignment_seconds,
-        "AutoApprovalDelayInSeconds": properties.auto_approval_seconds,
-    }
-    if properties.keywords:
-        fields["Keywords"] = properties.keywords
-    if properties.requirements:
-        fields["QualificationRequirements"] = [
-            {
-                "QualificationTypeId": requirement.qualification,
-                "Comparator": requirement.comparator,
-                **({"IntegerValues": list(requirement.values)} if requirement.values else {}),
-                **({"LocaleValues": [_locale(text) for text in requirement.locales]} if requirement.locales else {}),
-            }
-            for requirement in properties.requirements
-        ]
-    return fields
-
-
-def _locale(text: str) -> dict[str, str]:
-    country, _, subdivision = text.partition("-")
-    return {"Country": country, **({"Subdivision": subdivision} if subdivision else {})}
-
-
-def _listed(hit: Mapping[str, Any]) -> ListedHit:
-    return ListedHit(
-        market_hit_id=hit["HITId"],
-        annotation=hit.get("RequesterAnnotation", ""),
-        max_assignments=hit["MaxAssignments"],
-        available=hit.get("NumberOfAssignmentsAvailable", 0),
-        pending=hit.get("NumberOfAssignmentsPending", 0),
-        expires_at=hit["Expiration"].astimezone(UTC),
-    )
-
-
-def _handed_in(row: Mapping[str, Any]) -> HandedIn:
-    return HandedIn(
-        market_assignment_id=row["AssignmentId"],
-        market_worker_id=row["WorkerId"],
-        accepted_at=_utc(row.get("AcceptTime")),
-        submitted_at=row["SubmitTime"].astimezone(UTC),
-        approve_by=_utc(row.get("AutoApprovalTime")),
-        state=_STATES[row["AssignmentStatus"]],  # type: ignore[arg-type]
-        raw=row.get("Answer") or "",
-    )
-
-
-def _utc(at: datetime | None) -> datetime | None:
-    return at.astimezone(UTC) if at is not None else None
+            raise error_of(operation, error.response) from None
