@@ -35,6 +35,10 @@ class Refused(MarketError):
         self.code = code
 
 
+class RejectedElsewhere(MarketError):
+    """The assignment has been rejected, by somebody and not by us."""
+
+
 class OutOfFunds(Refused):
     """The account's balance does not cover it."""
 
@@ -125,7 +129,7 @@ class Market(Protocol):
         """Return all assignments of a HIT that have been handed in."""
 
     async def approve(self, market_assignment_id: str) -> None:
-        """Approve an assignment; nothing where it is already; NotYet where the market is not ready for it."""
+        """Approve an assignment; nothing where it is already. May raise NotYet or RejectedElsewhere."""
 
     def read_answers(self, raw: str) -> Mapping[str, str]:
         """Return the fields of what a worker handed in, or raise Unreadable."""

@@ -23,6 +23,7 @@ from service.markets.market import (
     NotYet,
     OutOfFunds,
     Refused,
+    RejectedElsewhere,
     Unavailable,
 )
 from service.markets.requester_api import STATES, assignment_of, error_of, hit_of, hit_type_fields
@@ -178,6 +179,8 @@ class MTurkMarket:
             state = answer["Assignment"]["AssignmentStatus"]
             if state == "Submitted":
                 raise NotYet(str(refusal)) from None
+            if state == "Rejected":
+                raise RejectedElsewhere(str(refusal)) from None
             if state != "Approved":
                 raise
 

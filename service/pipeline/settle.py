@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.markets import Market
-from service.markets.market import Refused
+from service.markets.market import Refused, RejectedElsewhere
 from service.pipeline.outbox import Outbox
 from service.pipeline.stage import Stage
 from service.store import assignments, briefs, dues, effects, hits, money
@@ -41,26 +41,35 @@ class Payer:
         self.stage, self.market = stage, market
         self.hits: dict[int, tuple[str | None, int]] = {}
 
-    async def call(self, effect: Effect) -> None:
-        """Make one effect happen on the market."""
+    async def call(self, effect: Effect) -> str | None:
+        """Make one effect happen on the market; returns the state of the assignment that it was about."""
         if effect.kind == "approve":
-            await self.market.approve(effect.detail["market_assignment_id"])
-            return
+            try:
+                await self.market.approve(effect.detail["market_assignment_id"])
+            except RejectedElsewhere:
+                return "rejected"
+            return "approved"
         market_hit_id, _ = self.hits[effect.hit_no]
         if market_hit_id is None:
             raise Refused(f"HIT {effect.hit_no} is not on the market")
         await self.market.delete_hit(market_hit_id)
+        return None
 
     async def save(self, happened: Sequence[tuple[Effect, Any]], now: datetime) -> dict[str, datetime]:
         """Save what was paid and closed."""
         conn, job_no = self.stage.conn, self.stage.due.subject
-        paid = [effect.assignment_no for effect, _ in happened if effect.assignment_no is not None]
+        then = {"decide": now + timedelta(seconds=self.stage.service.settings.pipeline.infer_debounce)}
+        decided = {effect.assignment_no: state for effect, state in happened if effect.assignment_no is not None}
+        paid = [number for number, state in decided.items() if state == "approved"]
+        rejected = [number for number, state in decided.items() if state == "rejected"]
         if paid:
             await money.spend(conn, job_no, paid, now)
-            await assignments.approved(conn, job_no, paid, now)
+            await assignments.reviewed(conn, job_no, paid, "approved", now)
+        if rejected:  # their answers carry no weight from now on
+            await assignments.reviewed(conn, job_no, rejected, "rejected", now)
+            then |= {"infer": now, "score": now}
         closed = [effect.hit_no for effect, _ in happened if effect.kind == "delete"]
         if closed:
             await hits.close(conn, job_no, closed, now)
             await money.release(conn, job_no, closed, now)
-        debounce = self.stage.service.settings.pipeline.infer_debounce
-        return {"decide": now + timedelta(seconds=debounce)}
+        return then

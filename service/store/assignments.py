@@ -48,8 +48,8 @@ UPDATE hit SET collected = hit.collected + n.collected, reviewed = hit.reviewed 
 FROM unnest($2::int4[], $3::int2[], $4::int2[]) AS n (hit_no, collected, reviewed)
 WHERE hit.job_no = $1 AND hit.hit_no = n.hit_no
 """
-_APPROVED = """
-UPDATE assignment SET state = 'approved', decided_at = $3
+_REVIEWED = """
+UPDATE assignment SET state = $4, decided_at = $3
 WHERE job_no = $1 AND assignment_no = ANY($2::bigint[]) AND state = 'submitted' RETURNING hit_no
 """
 _SLOTS = """
@@ -141,9 +141,9 @@ async def keep(
     return [Kept(r["assignment_no"], r["market_assignment_id"], r["hit_no"], r["state"]) for r in fresh]
 
 
-async def approved(conn: Connection, job_no: int, assignment_nos: Sequence[int], now: datetime) -> None:
-    """Save that assignments are approved on the market, and count them on their HITs."""
-    rows = await conn.fetch(_APPROVED, job_no, list(assignment_nos), now)
+async def reviewed(conn: Connection, job_no: int, assignment_nos: Sequence[int], state: str, now: datetime) -> None:
+    """Save that assignments are approved or rejected on the market, and count them on their HITs."""
+    rows = await conn.fetch(_REVIEWED, job_no, list(assignment_nos), now, state)
     counts: dict[int, int] = {}
     for row in rows:
         counts[row["hit_no"]] = counts.get(row["hit_no"], 0) + 1

@@ -8,7 +8,16 @@ import botocore.auth
 import pytest
 
 from service.markets.answer_xml import read_answer_xml
-from service.markets.market import HitProperties, HitRequest, NotYet, OutOfFunds, Refused, Unavailable, Unreadable
+from service.markets.market import (
+    HitProperties,
+    HitRequest,
+    NotYet,
+    OutOfFunds,
+    Refused,
+    RejectedElsewhere,
+    Unavailable,
+    Unreadable,
+)
 from service.markets.mturk import MTurkMarket
 from service.spec import Requirement
 from tests.marketplace.conftest import HTML_QUESTION, live_marketplace
@@ -36,6 +45,9 @@ class InMemory:
     async def time_passes(self):
         """Let the market see to its duties."""
 
+    async def reject(self, hit_id, assignment_id):
+        self.market.hits[hit_id].assignments[assignment_id][1] = "rejected"
+
 
 class Wire:
     """Workers of a live marketplace."""
@@ -57,6 +69,9 @@ class Wire:
 
     async def time_passes(self):
         await self.live.marketplace.sweep()
+
+    async def reject(self, hit_id, assignment_id):
+        await self.live.call("reject_assignment", AssignmentId=assignment_id, RequesterFeedback="no")
 
 
 @pytest.fixture(params=["mturk", "memory"])
@@ -137,6 +152,15 @@ async def test_approving_twice_is_approving_once(people):
     await people.market.approve(assignment)
     [one] = await people.market.handed_in(hit.market_hit_id)
     assert one.state == "approved"
+
+
+async def test_what_somebody_else_rejected_is_told_from_what_is_refused(people):
+    hit = await create(people.market)
+    assignment = await people.accept(hit.market_hit_id, await people.worker())
+    await people.submit(hit.market_hit_id, assignment)
+    await people.reject(hit.market_hit_id, assignment)
+    with pytest.raises(RejectedElsewhere):
+        await people.market.approve(assignment)
 
 
 async def test_extending_to_a_number_twice_is_extending_once(people):

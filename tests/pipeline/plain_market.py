@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from service.markets.answer_xml import read_answer_xml
-from service.markets.market import HandedIn, ListedHit, NotYet, Refused
+from service.markets.market import HandedIn, ListedHit, NotYet, Refused, RejectedElsewhere
 
 XML = "http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/2005-10-01/QuestionFormAnswers.xsd"
 
@@ -121,6 +121,8 @@ class PlainMarket:
         await self._enter("approve")
         for hit in self.hits.values():
             one = hit.assignments.get(market_assignment_id)
+            if one is not None and one[1] == "rejected":
+                raise RejectedElsewhere("it was rejected")
             if one is not None and one[1] == "submitted":
                 one[1] = "approved"
                 self.approvals.append(market_assignment_id)

@@ -214,3 +214,22 @@ async def test_gold_that_is_withdrawn_says_nothing_any_more(house):
     await house.step()
     assert await house.rows("SELECT gold_right, gold_total FROM job_worker") == [(0, 0)]
     assert await house.value("SELECT label FROM consensus JOIN item USING (job_no, item_no) WHERE is_gold") == 0
+
+
+async def test_what_somebody_rejected_on_the_market_carries_no_weight_and_is_not_paid(house):
+    job = await house.job(items=["a"], redundancy={"minimum": 1, "maximum": 2, "target_confidence": 1.0})
+    await house.step()
+    hit = next(iter(house.market.hits.values()))
+    assignment = house.market.accept(hit, "AW1")
+    house.market.submit(hit, assignment, answers_xml([2]))
+
+    def fault(operation, moment):
+        if (operation, moment) == ("approve", "before"):
+            hit.assignments[assignment][1] = "rejected"
+            house.market.fault = lambda *_: None
+
+    house.market.fault = fault
+    await house.until(house.is_state(job, "done"), work=lambda: house.market.work("AW2", "abc".index))
+    assert await house.rows("SELECT state FROM assignment ORDER BY assignment_no") == [("rejected",), ("approved",)]
+    assert await house.rows("SELECT label, n_answers FROM consensus") == [(0, 1)]
+    assert await house.rows("SELECT reserved_cents, spent_cents FROM job") == [(0, 6)]

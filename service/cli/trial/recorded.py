@@ -86,7 +86,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
                 raise TrialError(f"{path} has no column {missing[0]!r}: it needs {', '.join(columns)}")
             yield from reader
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TrialError(f"{path} cannot be read: {error}") from None
+        raise TrialError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _shown(path: Path) -> dict[str, dict[str, Any]]:
