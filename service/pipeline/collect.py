@@ -87,13 +87,16 @@ class Sweep:
         if not quiet:
             return
         now = self.stage.clock.now()
+        job_nos = sorted({hit.job_no for hit, _ in quiet})
         async with self.stage.conn.transaction():
+            for job_no in job_nos:
+                await briefs.lock(self.stage.conn, job_no)
             await hits.listed(
                 self.stage.conn,
                 [(hit.job_no, hit.hit_no, listed.pending, listed.expires_at) for hit, listed in quiet],
                 self.started,
             )
-            for job_no in sorted({hit.job_no for hit, _ in quiet}):
+            for job_no in job_nos:
                 await dues.want(self.stage.conn, "decide", job_no, now)
 
     async def _brief(self, job_no: int) -> Brief:

@@ -82,7 +82,7 @@ def _exhausted(hit: HitState, left: Sequence[ItemState], job_state: str) -> bool
 def _wanted_of(hit: HitState, left: Sequence[ItemState], job_state: str) -> str | None:
     """Return the effect that brings a HIT to where its job and its unsettled items want it, or None."""
     if hit.state == "planned":
-        return "drop" if job_state == "cancelling" else None
+        return "drop" if job_state == "cancelling" or not left else None
     if hit.busy:
         return None
     full = hit.collected >= hit.wanted
@@ -113,7 +113,10 @@ async def run(stage: Stage) -> None:
     """Load, decide, save."""
     job_no, now = stage.due.subject, stage.clock.now()
     async with stage.conn.transaction():
-        await effects.unpark_resumed(stage.conn, job_no, now)
+        state = await briefs.lock(stage.conn, job_no)
+        await effects.unpark(stage.conn, job_no, state, now)
+        if state == "cancelling":
+            await effects.drop_more_work(stage.conn, job_no, now)
     job, hit_states, items = await decisions.load(stage.conn, job_no, now)
     decision = decide(job, hit_states, items)
     async with stage.conn.transaction():
@@ -150,7 +153,6 @@ async def _save(stage: Stage, job: JobState, decision: Decision, now: datetime) 
 async def alarm(stage: Stage, kind: str, message: str) -> None:
     """Pause the job and say why, in the caller's transaction; what is on its way still comes in and is paid."""
     now, job_no = stage.clock.now(), stage.due.subject
-    if await decisions.pause(stage.conn, job_no, message):
-        await events.record(stage.conn, job_no, now, kind, f"paused: {message}")
-    else:
-        await events.record(stage.conn, job_no, now, kind, message)
+    paused = await decisions.pause(stage.conn, job_no, message)
+    await events.record(stage.conn, job_no, now, kind, f"paused: {message}" if paused else message)
+    await dues.want(stage.conn, "decide", job_no, now)  # which takes a paused job's HITs from the workers' view

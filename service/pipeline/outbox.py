@@ -20,7 +20,7 @@ from service.metrics import EFFECTS
 from service.pipeline.decide import alarm
 from service.pipeline.stage import Stage
 from service.store import briefs, dues, effects, events, pace
-from service.store.effects import Effect
+from service.store.effects import CLOSING, Effect
 
 Call = Callable[[Effect], Awaitable[Any]]
 Save = Callable[[Sequence[tuple[Effect, Any]], datetime], Awaitable[dict[str, datetime]]]
@@ -61,14 +61,14 @@ class Outbox:
         happened = [(effect, outcome) for effect, outcome in outcomes if not isinstance(outcome, MarketError)]
         failed = [(effect, outcome) for effect, outcome in outcomes if isinstance(outcome, MarketError)]
         async with stage.conn.transaction():
-            await briefs.lock(stage.conn, stage.due.subject)
+            running = await briefs.lock(stage.conn, stage.due.subject) == "running"
             if happened:
                 then = await save(happened, now)
                 await effects.done(stage.conn, [effect for effect, _ in happened], now)
                 for name in sorted(then):
                     await dues.want(stage.conn, name, stage.due.subject, then[name])
             for effect, error in failed:
-                await self._failed(effect, error, now)
+                await self._failed(effect, error, now, running=running)
         await self._adjust_pace(outcomes, (now - started).total_seconds(), now)
 
     async def _outcome(self, effect: Effect, call: Call) -> tuple[Effect, Any]:
@@ -81,9 +81,10 @@ class Outbox:
         EFFECTS.labels(kind=effect.kind, outcome="done").inc()
         return effect, outcome
 
-    async def _failed(self, effect: Effect, error: MarketError, now: datetime) -> None:
+    async def _failed(self, effect: Effect, error: MarketError, now: datetime, *, running: bool) -> None:
+        """Park what can never succeed; try the rest later, and what closes a job that does not run however refused."""
         stage, job_no = self.stage, self.stage.due.subject
-        if isinstance(error, Refused):
+        if isinstance(error, Refused) and (running or effect.kind not in CLOSING):
             await effects.park(stage.conn, effect, str(error))
             await alarm(stage, "refused", f"the market refused to {effect.kind} HIT {effect.hit_no}: {error}")
             return

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from service.markets import Market
-from service.markets.market import HitProperties, HitRequest, ListedHit, Refused
+from service.markets.market import HitProperties, HitRequest, ListedHit, Refused, Unavailable
 from service.pipeline.decide import alarm
 from service.pipeline.outbox import Outbox
 from service.pipeline.stage import Stage
@@ -35,6 +35,7 @@ async def run(stage: Stage) -> None:
             publisher = publisher or Publisher(stage, market, brief)
             if await publisher.prepare(batch):
                 await outbox.send(batch, publisher.call, publisher.save)
+                await publisher.forget_stale_hit_type()
                 continue
         now = stage.clock.now()
         following = await effects.next_due(stage.conn, brief.job_no, KINDS, running=brief.running)
@@ -50,6 +51,7 @@ class Publisher:
         self.stage, self.market, self.brief = stage, market, brief
         self.spec: Spec = read_spec(brief.spec)
         self._hit_type: str | None = None
+        self._hit_type_is_stale = False
         self._contents: dict[int, list[dict[str, Any]]] = {}
         self._hits: dict[int, tuple[str | None, int]] = {}
 
@@ -72,17 +74,7 @@ class Publisher:
         """Make one effect happen on the market."""
         market_hit_id, wanted = self._hits[effect.hit_no]
         if effect.kind == "create":
-            return await self.market.create_hit(
-                HitRequest(
-                    hit_type_id=self._hit_type or "",
-                    question=question_xml(self.spec, self._contents[effect.hit_no]),
-                    lifetime_seconds=self.spec.times.lifetime,
-                    max_assignments=wanted,
-                    annotation=f"{self.brief.job_id}/{effect.hit_no}",
-                    token=effect.token,
-                ),
-                in_doubt_since=effect.in_doubt_since,
-            )
+            return await self._create(effect, wanted)
         if market_hit_id is None:
             raise Refused(f"HIT {effect.hit_no} is not on the market")
         if effect.kind == "extend":
@@ -94,6 +86,31 @@ class Publisher:
             await self.market.renew_hit(market_hit_id, until)
             return until
         return None
+
+    async def _create(self, effect: Effect, wanted: int) -> ListedHit:
+        try:
+            return await self.market.create_hit(
+                HitRequest(
+                    hit_type_id=self._hit_type or "",
+                    question=question_xml(self.spec, self._contents[effect.hit_no]),
+                    lifetime_seconds=self.spec.times.lifetime,
+                    max_assignments=wanted,
+                    annotation=f"{self.brief.job_id}/{effect.hit_no}",
+                    token=effect.token,
+                ),
+                in_doubt_since=effect.in_doubt_since,
+            )
+        except Refused as error:
+            if error.code != "hittypedoesnotexist":
+                raise
+            self._hit_type_is_stale = True
+            raise Unavailable(f"{error}; it will be made again") from None
+
+    async def forget_stale_hit_type(self) -> None:
+        """Forget a HIT type that the market no longer knows, as where another market took the old one's name."""
+        if self._hit_type_is_stale:
+            await hit_types.forget(self.stage.conn, self.brief.market_no, self._properties_hash())
+            self._hit_type, self._hit_type_is_stale = None, False
 
     async def save(self, happened: Sequence[tuple[Effect, Any]], now: datetime) -> dict[str, datetime]:
         """Save what the market did, and what is due because of it."""
@@ -111,13 +128,15 @@ class Publisher:
 
     async def _know_hit_type(self) -> str:
         conn, market_no = self.stage.conn, self.brief.market_no
-        properties = hit_properties(self.spec)
-        properties_hash = hashlib.sha256(msgspec.json.encode(properties)).digest()
+        properties_hash = self._properties_hash()
         known = await hit_types.find(conn, market_no, properties_hash)
         if known is None:
-            known = await self.market.hit_type(properties)
+            known = await self.market.hit_type(hit_properties(self.spec))
             await hit_types.keep(conn, market_no, properties_hash, known, self.stage.clock.now())
         return known
+
+    def _properties_hash(self) -> bytes:
+        return hashlib.sha256(msgspec.json.encode(hit_properties(self.spec))).digest()
 
 
 def hit_properties(spec: Spec) -> HitProperties:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from foundation.money import FEE_SCHEDULES
+from foundation.money import FEE_SCHEDULES, format_usd
 from gold.choose import choose
 from service.pipeline.decide import alarm
 from service.pipeline.stage import Stage
@@ -40,6 +40,14 @@ async def run(stage: Stage) -> None:
             if items:
                 message = f"{len(items)} items wait for {spec.bundle.gold} gold items a HIT: upload gold, then resume"
                 await alarm(stage, "gold", message)
+            await dues.finish(conn, stage.due, now=now)
+            return
+        promised_cents = sum(hit.slots * hit.unit_cents for hit in planned)
+        if promised_cents > await money.free(conn, job_no):
+            message = (
+                f"the worst case of what is left is {format_usd(promised_cents)} dollars: raise the budget, then resume"
+            )
+            await alarm(stage, "budget", message)
             await dues.finish(conn, stage.due, now=now)
             return
         numbers = await hits.plan(conn, job_no, planned, guidelines_no=brief.guidelines_no, now=now)

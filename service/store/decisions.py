@@ -14,7 +14,8 @@ SELECT j.job_id, j.state,
     (SELECT count(*) FROM item i WHERE i.job_no = j.job_no AND i.state = 'open' AND NOT i.is_gold) AS open_items,
     (SELECT count(*) FROM effect e WHERE e.job_no = j.job_no AND e.state IN ('due', 'parked')) AS open_effects,
     (SELECT r.kind = 'closing' FROM run r WHERE r.job_no = j.job_no ORDER BY r.run_no DESC LIMIT 1) AS closing_run,
-    EXISTS (SELECT FROM answer a WHERE a.job_no = j.job_no) AS has_answers
+    EXISTS (SELECT FROM answer a JOIN assignment s USING (job_no, assignment_no)
+            WHERE a.job_no = j.job_no AND s.state <> 'rejected') AS has_answers
 FROM job j WHERE j.job_no = $1
 """
 _HITS = """
@@ -98,9 +99,10 @@ class ItemState(Struct, frozen=True):
 
 async def load(conn: Connection, job_no: int, now: datetime) -> tuple[JobState, list[HitState], list[ItemState]]:
     """Return a job, its HITs that are not closed, and its open items that stand in a HIT."""
-    job = JobState(*await conn.fetchrow(_JOB, job_no))
-    hits = [HitState(*row) for row in await conn.fetch(_HITS, job_no, now)]
-    items = [ItemState(*row) for row in await conn.fetch(_ITEMS, job_no)]
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        job = JobState(*await conn.fetchrow(_JOB, job_no))
+        hits = [HitState(*row) for row in await conn.fetch(_HITS, job_no, now)]
+        items = [ItemState(*row) for row in await conn.fetch(_ITEMS, job_no)]
     return job, hits, items
 
 

@@ -41,9 +41,14 @@ WHERE effect_no = ANY($1::bigint[])
 _DONE = "UPDATE effect SET state = 'done', ended_at = $2, last_error = NULL WHERE effect_no = ANY($1::bigint[])"
 _LATER = "UPDATE effect SET due_at = $2, last_error = $3 WHERE effect_no = $1"
 _PARK = "UPDATE effect SET state = 'parked', last_error = $2 WHERE effect_no = $1"
+# Whoever resumed a job has mended what parked its effects; one that is being cancelled still has to close its HITs.
 _UNPARK = """
 UPDATE effect SET state = 'due', due_at = $2
-WHERE job_no = $1 AND state = 'parked' AND (SELECT state = 'running' FROM job WHERE job_no = $1) RETURNING kind
+WHERE job_no = $1 AND state = 'parked' AND ($3 = 'running' OR ($3 = 'cancelling' AND kind = ANY($4::text[])))
+"""
+_DROP_MORE_WORK = """
+UPDATE effect SET state = 'dropped', ended_at = $2
+WHERE job_no = $1 AND kind IN ('extend', 'renew') AND (state = 'parked' OR (state = 'due' AND first_sent_at IS NULL))
 """
 _DROP = """
 UPDATE effect SET state = 'dropped', ended_at = $3
@@ -51,6 +56,10 @@ WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND kind = 'create'
   AND (state = 'parked' OR (state = 'due' AND first_sent_at IS NULL))
 RETURNING hit_no
 """
+
+
+CLOSING = ("approve", "delete", "expire")
+"""Kinds that a job still needs when it asks for nothing more."""
 
 
 class Effect(Struct, frozen=True):
@@ -134,6 +143,11 @@ async def drop_creations(conn: Connection, job_no: int, hit_nos: Sequence[int], 
     return [row["hit_no"] for row in await conn.fetch(_DROP, job_no, list(hit_nos), now)]
 
 
-async def unpark_resumed(conn: Connection, job_no: int, now: datetime) -> bool:
-    """Send a running job's parked effects again: whoever resumed it has mended what parked them."""
-    return bool(await conn.fetch(_UNPARK, job_no, now))
+async def unpark(conn: Connection, job_no: int, state: str, now: datetime) -> None:
+    """Send parked effects again: all of a running job, and what closes one that is being cancelled."""
+    await conn.execute(_UNPARK, job_no, now, state, list(CLOSING))
+
+
+async def drop_more_work(conn: Connection, job_no: int, now: datetime) -> None:
+    """Drop what would ask workers for more and has not been sent: of a job that is being cancelled."""
+    await conn.execute(_DROP_MORE_WORK, job_no, now)

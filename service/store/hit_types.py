@@ -11,6 +11,7 @@ _KEEP = """
 INSERT INTO hit_type (market_no, properties_hash, market_hit_type_id, created_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (market_no, properties_hash) DO NOTHING
 """
+_FORGET = "DELETE FROM hit_type WHERE market_no = $1 AND properties_hash = $2"
 
 
 async def find(conn: Connection, market_no: int, properties_hash: bytes) -> str | None:
@@ -22,3 +23,8 @@ async def find(conn: Connection, market_no: int, properties_hash: bytes) -> str 
 async def keep(conn: Connection, market_no: int, properties_hash: bytes, hit_type_id: str, now: datetime) -> None:
     """Remember a HIT type's id."""
     await conn.execute(_KEEP, market_no, properties_hash, hit_type_id, now)
+
+
+async def forget(conn: Connection, market_no: int, properties_hash: bytes) -> None:
+    """Forget a HIT type that the market does not know."""
+    await conn.execute(_FORGET, market_no, properties_hash)

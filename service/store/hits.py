@@ -59,13 +59,13 @@ SELECT h.job_no, h.hit_no, h.market_hit_id, h.collected, h.wanted, h.pending, h.
 FROM hit h JOIN job j USING (job_no)
 WHERE j.market_no = $1 AND h.state IN ('open', 'shut')
 """
+# $1 is when the listing began: what it says of a HIT that was shut since then is older than what we know.
 _LISTED = """
 UPDATE hit SET pending = l.pending, listed_at = $1, expires_at = l.expires_at
 FROM unnest($2::bigint[], $3::int4[], $4::int2[], $5::timestamptz[]) AS l (job_no, hit_no, pending, expires_at)
 WHERE hit.job_no = l.job_no AND hit.hit_no = l.hit_no AND hit.state IN ('open', 'shut')
+  AND NOT (hit.state = 'shut' AND hit.expires_at > $1)
 """
-
-
 _NEXT_NUMBER = "SELECT next_hit_no FROM job WHERE job_no = $1"
 
 

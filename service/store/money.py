@@ -39,6 +39,13 @@ WITH entry AS (
 )
 UPDATE job SET reserved_cents = reserved_cents - (SELECT coalesce(sum(cents), 0) FROM entry) WHERE job_no = $1
 """
+_FREE = "SELECT budget_cents - reserved_cents - spent_cents FROM job WHERE job_no = $1"
+
+
+async def free(conn: Connection, job_no: int) -> int:
+    """Return the cents of a job's budget that are neither promised nor spent."""
+    cents: int = await conn.fetchval(_FREE, job_no)
+    return cents
 
 
 async def reserve(conn: Connection, job_no: int, cents_by_hit: Sequence[tuple[int, int]], now: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -113,11 +114,16 @@ def test_public_recordings(name, limit, data):
 
 def test_the_demo_runs_is_interrupted_carries_on_and_ends(data):
     command = [*ASSAY, "demo", "--data", str(data.parent / "demo"), "--items", "40", "--workers", "12"]
-    first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    first = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs of a shell ignore it
+    )
     for line in first.stdout:
         if "answered" in line and "answered 0" not in line:
             break
-    first.send_signal(2)
+    first.send_signal(signal.SIGINT)
     rest, _ = first.communicate(timeout=60)
     assert "run it again to carry on" in rest
     assert first.returncode == 130

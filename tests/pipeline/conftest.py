@@ -10,7 +10,8 @@ import pytest
 from foundation.ids import new_id
 from foundation.settings import Settings
 from service.app import Service
-from service.pipeline.engine import Engine
+from service.pipeline.engine import STAGES, Engine
+from service.pipeline.stage import Stage
 from service.spec import Spec
 from service.store import dues
 from tests.pipeline.plain_market import PlainMarket
@@ -93,6 +94,13 @@ class House:
             )
             await dues.want(conn, "decide", job_no, now)
             await dues.want(conn, "slice", job_no, now)
+
+    async def run_stage(self, stage, subject):
+        """Run one stage that is due, and no other."""
+        async with self.service.pool.acquire() as conn:
+            due = await dues.claim(conn, stage, subject, self.clock.now())
+            await STAGES[stage](Stage(self.service, conn, due))
+            await dues.release(conn, stage, subject)
 
     async def step(self, seconds=6):
         """Run what is due, then let time pass."""

@@ -139,20 +139,11 @@ async def test_cancel_waits_for_accepted_work_and_releases_the_rest(house):
 async def test_cancel_before_anything_is_posted_posts_nothing(house):
     job = await house.job(items=["a", "b"], launch=False)
     await house.set_state(job, "running")
-    async with house.service.pool.acquire() as conn:  # slice alone, so that the HITs are planned and not yet posted
-        from service.pipeline import slice as slicing
-        from service.pipeline.stage import Stage
-
-        due = await dues_claim(conn, "slice", job, house.clock)
-        await slicing.run(Stage(house.service, conn, due))
+    await house.run_stage("slice", job)  # alone, so that the HITs are planned and not yet posted
     await house.set_state(job, "cancelling")
     await house.until(house.is_state(job, "cancelled"))
     assert house.market.hits == {}
     assert await house.rows("SELECT reserved_cents, spent_cents FROM job") == [(0, 0)]
-
-
-async def dues_claim(conn, stage, subject, clock):
-    return await dues.claim(conn, stage, subject, clock.now())
 
 
 async def test_a_hit_that_expires_unfilled_is_renewed(house):
