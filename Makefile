@@ -61,7 +61,7 @@ $(UV): requirements/tools.txt
 $(RUNTIME): requirements/runtime.txt pyproject.toml $(UV)
 	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
 	@rm -f $(DEVELOPMENT)
-	$(UV) pip sync $(INTO) --require-hashes requirements/runtime.txt
+	$(UV) pip sync $(INTO) --compile-bytecode --require-hashes requirements/runtime.txt
 	$(UV) pip install $(INTO) --no-deps --build-constraints requirements/tools.txt --editable .
 	@touch $@
 
