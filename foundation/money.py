@@ -42,9 +42,10 @@ class FeeSchedule:
     ----------
     name : str
         ``"mturk"``: 20 % of reward and of bonus, 20 % more of the reward where the HIT has 10 or more
-        assignments, at least one cent each (https://www.mturk.com/pricing), rounded half up. ``"none"``: nothing.
-    percent, many_percent : int
-        The share of reward or bonus; what is added for 10 or more assignments.
+        assignments, 5 % more where only masters may accept it, at least one cent each
+        (https://www.mturk.com/pricing), rounded half up. ``"none"``: nothing.
+    percent, many_percent, masters_percent : int
+        The share of reward or bonus; what is added for 10 or more assignments; what is added for masters.
     minimum_cents : int
         The least that is taken for each.
     """
@@ -52,16 +53,17 @@ class FeeSchedule:
     name: str
     percent: int
     many_percent: int
+    masters_percent: int
     minimum_cents: int
 
-    def assignment_fee(self, reward_cents: int, max_assignments: int) -> int:
+    def assignment_fee(self, reward_cents: int, max_assignments: int, *, masters: bool = False) -> int:
         """Return the fee, in cents, for one of a HIT's assignments."""
         _refuse_negative(reward_cents)
         if max_assignments < 1:
             msg = f"a HIT has at least one assignment, not {max_assignments}"
             raise ValueError(msg)
         many = self.many_percent if max_assignments >= _MANY_ASSIGNMENTS else 0
-        return self._share(reward_cents, self.percent + many)
+        return self._share(reward_cents, self.percent + many + (self.masters_percent if masters else 0))
 
     def bonus_fee(self, cents: int) -> int:
         """Return the fee, in cents, for one bonus; none is taken where no bonus is paid."""
@@ -74,8 +76,8 @@ class FeeSchedule:
 
 
 FEE_SCHEDULES: Final = {
-    "mturk": FeeSchedule("mturk", percent=20, many_percent=20, minimum_cents=1),
-    "none": FeeSchedule("none", percent=0, many_percent=0, minimum_cents=0),
+    "mturk": FeeSchedule("mturk", percent=20, many_percent=20, masters_percent=5, minimum_cents=1),
+    "none": FeeSchedule("none", percent=0, many_percent=0, masters_percent=0, minimum_cents=0),
 }
 
 

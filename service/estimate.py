@@ -89,8 +89,10 @@ def estimate(spec: Spec, fees: FeeSchedule, runs: Iterable[Alike], *, gold_there
     hits = bundles(runs, spec.bundle.items)
     n_hits = hits.total()
     reward = spec.reward_cents
-    units = {most: reward + fees.assignment_fee(reward, most) for _, most in hits}
-    unit = min(units.values(), default=reward + fees.assignment_fee(reward, spec.redundancy.maximum))
+    masters = spec.masters_only
+    assignments = {most for _, most in hits} or {spec.redundancy.maximum}
+    units = {most: reward + fees.assignment_fee(reward, most, masters=masters) for most in assignments}
+    unit = min(units.values())
     higher = sum(count for (_, most), count in hits.items() if most >= MANY_ASSIGNMENTS)
     return Estimate(
         items=sum(run.count for run in runs),
@@ -114,7 +116,9 @@ def _start(least: int, most: int) -> int:
 def _notes(spec: Spec, fees: FeeSchedule, higher: int, gold_missing: int) -> list[str]:
     notes = []
     reward = spec.reward_cents
-    low, high = (fees.assignment_fee(reward, n) for n in (MANY_ASSIGNMENTS - 1, MANY_ASSIGNMENTS))
+    low, high = (
+        fees.assignment_fee(reward, n, masters=spec.masters_only) for n in (MANY_ASSIGNMENTS - 1, MANY_ASSIGNMENTS)
+    )
     if higher and high > low:
         notes.append(
             f"{higher} HITs may have ten or more assignments: each assignment costs {format_usd(high)} in fees instead "

@@ -15,6 +15,9 @@ Text = Annotated[str, Meta(min_length=1, max_length=2000)]
 Count = Annotated[int, Meta(ge=1, le=100)]
 Usd = Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$", description="US dollars, as text, such as 0.05")]
 
+MASTERS = "2F1QJWKUDD8XADTFD2Q0G6UTO95ALH"
+"""The qualification of Mechanical Turk's masters."""
+
 MANY_ASSIGNMENTS = 10
 """A HIT made with fewer assignments than this can never reach it, and one with as many costs more."""
 
@@ -114,6 +117,11 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
     def reward_cents(self) -> int:
         """The reward of one assignment, in cents."""
         return parse_usd(self.reward)
+
+    @property
+    def masters_only(self) -> bool:
+        """Whether it asks for masters, for which Mechanical Turk takes more."""
+        return any(asked.qualification == MASTERS and asked.comparator == "Exists" for asked in self.requirements)
 
     @property
     def budget_cents(self) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marketplace.cli import books, people, serve
+from marketplace.cli import books, people, serve, standing
 from marketplace.cli.options import Options, setting_options
 
 if TYPE_CHECKING:
@@ -39,5 +39,5 @@ def marketplace(
         asyncio.run(serve.run(ctx.obj.settings()))
 
 
-for command in (*people.COMMANDS, *books.COMMANDS):
+for command in (*people.COMMANDS, *books.COMMANDS, *standing.COMMANDS):
     marketplace.add_command(command)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from foundation.money import parse_usd
-from marketplace.refusal import INVALID_PARAMETER, QUALIFICATION_TYPE_DOES_NOT_EXIST, Refused
-from marketplace.store import hit_types
+from marketplace.refusal import INVALID_PARAMETER, Refused
+from marketplace.requirements import read_requirements
+from marketplace.store import hit_types, qualification_types
 from marketplace.store.hit_types import Properties
 
 if TYPE_CHECKING:
@@ -31,12 +32,10 @@ async def register(call: Call) -> HitType:
     Refused
         Where a property is outside the limits.
     """
-    requirements = call.params.get("QualificationRequirements", [])
+    requirements = read_requirements(call.params.get("QualificationRequirements", []))
     if requirements:
-        raise Refused(
-            QUALIFICATION_TYPE_DOES_NOT_EXIST,
-            f"QualificationType {requirements[0]['QualificationTypeId']} does not exist in this marketplace.",
-        )
+        types = [requirement["QualificationTypeId"] for requirement in requirements]
+        await qualification_types.refuse_unusable(call.conn, types)
     properties = Properties(
         title=call.text("Title", shortest=1, longest=128),
         description=call.text("Description", shortest=1, longest=2000),
@@ -46,7 +45,7 @@ async def register(call: Call) -> HitType:
         auto_approval_delay_seconds=call.number(
             "AutoApprovalDelayInSeconds", low=0, high=AUTO_APPROVAL_SECONDS, default=AUTO_APPROVAL_SECONDS
         ),
-        qualification_requirements=(),
+        qualification_requirements=requirements,
     )
     return await hit_types.register(call.conn, requester_id=call.requester_id, properties=properties, now=call.now)
 

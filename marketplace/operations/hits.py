@@ -9,6 +9,7 @@ from marketplace.operations import hit_types
 from marketplace.operations.views import hit_view
 from marketplace.question import parse_question
 from marketplace.refusal import HIT_TYPE_DOES_NOT_EXIST, INVALID_PARAMETER, Refused
+from marketplace.requirements import asks_for_masters
 from marketplace.store import hit_types as stored_types
 from marketplace.store import hits, lifetimes
 
@@ -50,7 +51,11 @@ async def _create(call: Call, hit_type: HitType) -> dict[str, Any]:
         hit_type=hit_type,
         question=question,
         annotation=annotation or None,
-        fee_cents=call.fees.assignment_fee(hit_type.properties.reward_cents, max_assignments),
+        fee_cents=call.fees.assignment_fee(
+            hit_type.properties.reward_cents,
+            max_assignments,
+            masters=asks_for_masters(hit_type.properties.qualification_requirements),
+        ),
         max_assignments=max_assignments,
         lifetime_seconds=call.number("LifetimeInSeconds", low=30, high=hit_types.YEAR_SECONDS),
         token=call.params.get("UniqueRequestToken"),

@@ -26,7 +26,7 @@ async def list_hits(call: Call) -> dict[str, Any]:
     limit = call.params.get("MaxResults", DEFAULT_PAGE)
     below = read_token(listing, call.params.get("NextToken"), int)
     found = await hits.list_newest_first(call.conn, requester_id=call.requester_id, below=below, limit=limit)
-    return _hit_page(call, listing, found, limit)
+    return hit_page(call, listing, found, limit)
 
 
 async def list_reviewable_hits(call: Call) -> dict[str, Any]:
@@ -43,10 +43,11 @@ async def list_reviewable_hits(call: Call) -> dict[str, Any]:
         limit=limit,
         now=call.now,
     )
-    return _hit_page(call, listing, found, limit)
+    return hit_page(call, listing, found, limit)
 
 
-def _hit_page(call: Call, listing: tuple[Any, ...], found: list[Hit], limit: int) -> dict[str, Any]:
+def hit_page(call: Call, listing: tuple[Any, ...], found: list[Hit], limit: int) -> dict[str, Any]:
+    """Show a page of HITs of a list."""
     return {
         "NumResults": len(found),
         "NextToken": make_token(listing, found[-1].hit_no) if len(found) == limit else None,

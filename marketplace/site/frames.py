@@ -17,8 +17,8 @@ from litestar import MediaType, Response, get
 from marketplace.question import ExternalQuestion, HtmlQuestion, parse_question
 from marketplace.refusal import Refused
 from marketplace.site.listing import ID
-from marketplace.site.refusals import Refusal, missing_hit
-from marketplace.store import browsing
+from marketplace.site.refusals import Refusal, missing_hit, unqualified
+from marketplace.store import assignments, browsing, qualifications
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -82,6 +82,10 @@ async def frame(
     _refuse_false_address(request, site, visitor)
     async with site.pool.acquire() as connection:
         hit = await browsing.hit_page(connection, hit_id=hit_id, now=site.clock.now())
+        gate = await qualifications.gate_at(connection, worker_id=visitor.worker_id, hit_id=hit_id)
+        held = gate.closed and await assignments.held(connection, worker_id=visitor.worker_id, hit_id=hit_id)
+    if gate.closed and held is None:
+        raise missing_hit() if gate.unseen else unqualified()
     question = read_question(site, hit.question) if hit else None
     if not isinstance(question, HtmlQuestion):
         raise missing_hit()

@@ -10,7 +10,7 @@ from litestar.response import Redirect
 
 from marketplace.site.refusals import missing_group
 from marketplace.site.rendering import render
-from marketplace.store import browsing
+from marketplace.store import browsing, qualifications
 
 if TYPE_CHECKING:
     from litestar import Request, Response
@@ -30,7 +30,8 @@ async def groups(site: Given[Site], visitor: Given[Session]) -> Response[str]:
     """List what there is to do, and what the worker has in hand."""
     now = site.clock.now()
     async with site.pool.acquire() as connection:
-        offered = await browsing.groups(connection, worker_id=visitor.worker_id, now=now)
+        gate = await qualifications.gate_of(connection, worker_id=visitor.worker_id)
+        offered = await browsing.groups(connection, worker_id=visitor.worker_id, gate=gate, now=now)
         in_hand = await browsing.in_hand(connection, worker_id=visitor.worker_id, now=now)
     return render("groups.html", visitor=visitor, groups=offered, in_hand=in_hand, now=now)
 
@@ -49,7 +50,8 @@ async def group(
     after = int(position) if _POSITION.fullmatch(position) else 0
     async with site.pool.acquire() as connection:
         found = await browsing.group(connection, hit_type_id=hit_type)
-        if found is None:
+        gate = await qualifications.gate_of(connection, worker_id=visitor.worker_id)
+        if found is None or hit_type in gate.unseen:
             raise missing_group()
         hits = await browsing.hits_of_group(
             connection,
@@ -60,7 +62,15 @@ async def group(
             now=site.clock.now(),
         )
     following = hits[PAGE - 1].hit_no if len(hits) > PAGE else None
-    return render("group.html", visitor=visitor, group=found, hits=hits[:PAGE], after=after, following=following)
+    return render(
+        "group.html",
+        visitor=visitor,
+        group=found,
+        barred=hit_type in gate.barred,
+        hits=hits[:PAGE],
+        after=after,
+        following=following,
+    )
 
 
 @get("/groups/{hit_type:str}/next")
@@ -77,6 +87,9 @@ async def next_hit(site: Given[Site], visitor: Given[Session], hit_type: FromPat
             limit=1,
             now=site.clock.now(),
         )
+        gate = await qualifications.gate_of(connection, worker_id=visitor.worker_id)
+    if hit_type in gate.barred:
+        return Redirect(f"/worker/groups/{hit_type}", status_code=303)
     target = f"/worker/hits/{hits[0].hit_id}" if hits else f"/worker/groups/{hit_type}"
     return Redirect(target, status_code=303)
 

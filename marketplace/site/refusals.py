@@ -84,6 +84,12 @@ def missing_hit() -> Refusal:
     return Refusal(404, "There is no such HIT", "It may have been taken down. Choose another.", reason="gone")
 
 
+def unqualified() -> Refusal:
+    """Say that a HIT is for others."""
+    advice = "It asks for a qualification that you do not have. Choose another HIT."
+    return Refusal(403, "This HIT is not open to you", advice, reason="denied")
+
+
 def missing_group() -> Refusal:
     """Say that there is no such group."""
     return Refusal(404, "There is no such group", "Choose one from the list of HITs.", reason="gone")

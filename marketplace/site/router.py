@@ -6,7 +6,7 @@ from litestar import Request, Response, Router
 from litestar.di import Provide
 from litestar.params import FromPath
 
-from marketplace.site import assets, earnings, entrance, frames, listing, work
+from marketplace.site import assets, earnings, entrance, frames, listing, qualifications, work
 from marketplace.site.given import Given
 from marketplace.site.refusals import HANDLERS
 from marketplace.site.site import Site
@@ -27,6 +27,7 @@ def create_site_router(site: Site) -> Router:
             *work.ROUTES,
             *frames.ROUTES,
             *earnings.ROUTES,
+            *qualifications.ROUTES,
         ],
         dependencies={
             "site": Provide(lambda: site, sync_to_thread=False),

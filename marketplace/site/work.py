@@ -10,9 +10,9 @@ from litestar.response import Redirect
 from marketplace.refusal import ASSIGNMENT_ALREADY_EXISTS, Refused
 from marketplace.site.frames import NO_ASSIGNMENT, SANDBOX, address, read_question, source
 from marketplace.site.listing import ID
-from marketplace.site.refusals import Refusal, missing_hit, refusal_of
+from marketplace.site.refusals import Refusal, missing_hit, refusal_of, unqualified
 from marketplace.site.rendering import render
-from marketplace.store import assignments, browsing
+from marketplace.store import assignments, browsing, qualifications
 
 if TYPE_CHECKING:
     from litestar import Response
@@ -32,8 +32,11 @@ async def preview(site: Given[Site], visitor: Given[Session], hit_id: FromPath[s
     async with site.pool.acquire() as connection:
         hit = await browsing.hit_page(connection, hit_id=hit_id, now=site.clock.now())
         held = await assignments.held(connection, worker_id=visitor.worker_id, hit_id=hit_id)
-    if hit is None:
+        gate = await qualifications.gate_at(connection, worker_id=visitor.worker_id, hit_id=hit_id)
+    if hit is None or (gate.unseen and held is None):
         raise missing_hit()
+    if gate.closed and held is None:
+        raise unqualified()
     question = read_question(site, hit.question)
     return render(
         "preview.html",
@@ -41,6 +44,7 @@ async def preview(site: Given[Site], visitor: Given[Session], hit_id: FromPath[s
         visitor=visitor,
         hit=hit,
         held=held,
+        barred=bool(gate.barred),
         sandbox=SANDBOX,
         height=question.frame_height,
         address=address(question, hit_id, assignment_id=NO_ASSIGNMENT),

@@ -21,6 +21,7 @@ from marketplace.refusal import (
     PERMISSION_DENIED,
     Refused,
 )
+from marketplace.store.qualifications import refuse_unqualified
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,8 +130,9 @@ async def accept(conn: asyncpg.Connection, *, worker_id: str, hit_id: str, now: 
     Raises
     ------
     Refused
-        Where the HIT is unknown, over or full, or the worker holds it, did it or is disabled.
+        Where the HIT is unknown, over or full, or the worker holds it, did it, is disabled or not qualified.
     """
+    await refuse_unqualified(conn, worker_id=worker_id, hit_id=hit_id)
     try:
         row = await conn.fetchrow(_ACCEPT, hit_id, worker_id, new_id(), now)
     except asyncpg.UniqueViolationError:

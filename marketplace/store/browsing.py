@@ -11,11 +11,15 @@ if TYPE_CHECKING:
     import asyncpg
 
     from marketplace.store.assignments import State
+    from marketplace.store.qualifications import Gate
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The HITs of one type; `available` counts those that this worker can accept."""
+    """The HITs of one type; `available` counts those that this worker has not had.
+
+    A worker who is not `qualified` may see them, and not accept them.
+    """
 
     hit_type_id: str
     requester_name: str
@@ -25,6 +29,7 @@ class Group:
     reward_cents: int
     assignment_duration_seconds: int
     available: int
+    qualified: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +116,17 @@ _NOT_MINE = """NOT EXISTS (SELECT FROM assignment mine WHERE mine.hit_id = hit.h
 _GROUPS = f"""
 WITH offered AS (
     SELECT hit_type_id, count(*) AS hits FROM hit
-     WHERE open AND expires_at > $2 AND {_NOT_MINE} GROUP BY hit_type_id
+     WHERE open AND expires_at > $2 AND hit_type_id <> ALL($3::text[]) AND {_NOT_MINE} GROUP BY hit_type_id
 )
 SELECT hit_type_id, requester.name AS requester_name, title, description, keywords, reward_cents,
-       assignment_duration_seconds, offered.hits::int AS available
+       assignment_duration_seconds, offered.hits::int AS available, hit_type_id <> ALL($4::text[]) AS qualified
   FROM offered JOIN hit_type USING (hit_type_id) JOIN requester USING (requester_id)
  ORDER BY hit_type.created_at DESC, hit_type_id
 """  # noqa: S608 - constants
 
 _GROUP = """
 SELECT hit_type_id, requester.name AS requester_name, title, description, keywords, reward_cents,
-       assignment_duration_seconds, 0 AS available
+       assignment_duration_seconds, 0 AS available, true AS qualified
   FROM hit_type JOIN requester USING (requester_id) WHERE hit_type_id = $1
 """
 
@@ -171,9 +176,10 @@ SELECT count(*) FILTER (WHERE state = 'submitted')::int AS submitted,
 """
 
 
-async def groups(conn: asyncpg.Connection, *, worker_id: str, now: datetime) -> list[Group]:
-    """List the HIT types that have something for this worker, newest first."""
-    return [Group(**row) for row in await conn.fetch(_GROUPS, worker_id, now)]
+async def groups(conn: asyncpg.Connection, *, worker_id: str, gate: Gate, now: datetime) -> list[Group]:
+    """List the HIT types that have something this worker may see, newest first."""
+    rows = await conn.fetch(_GROUPS, worker_id, now, list(gate.unseen), list(gate.barred))
+    return [Group(**row) for row in rows]
 
 
 async def group(conn: asyncpg.Connection, *, hit_type_id: str) -> Group | None:

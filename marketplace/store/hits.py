@@ -161,14 +161,27 @@ async def find(conn: asyncpg.Connection, *, requester_id: str, hit_id: str, lock
     return Hit(**row)
 
 
-async def list_newest_first(conn: asyncpg.Connection, *, requester_id: str, below: int | None, limit: int) -> list[Hit]:
-    """List a requester's HITs but for those disposed of, after the `hit_no` of the page before."""
+async def list_newest_first(
+    conn: asyncpg.Connection,
+    *,
+    requester_id: str,
+    below: int | None,
+    limit: int,
+    qualification_type_id: str | None = None,
+) -> list[Hit]:
+    """List a requester's HITs but for those disposed of, after the `hit_no` of the page before.
+
+    With a qualification type, only those that ask for it.
+    """
+    asks = "AND hit_type.qualification_requirements @> $4" if qualification_type_id else ""
+    asked = [[{"QualificationTypeId": qualification_type_id}]] if qualification_type_id else []
     rows = await conn.fetch(
-        f"""{_SELECT} WHERE hit.requester_id = $1 AND disposed_at IS NULL AND ($2::bigint IS NULL OR hit_no < $2)
+        f"""{_SELECT} WHERE hit.requester_id = $1 AND disposed_at IS NULL AND ($2::bigint IS NULL OR hit_no < $2) {asks}
              ORDER BY hit_no DESC LIMIT $3""",
         requester_id,
         below,
         limit,
+        *asked,
     )
     return [Hit(**row) for row in rows]
 

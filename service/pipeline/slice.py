@@ -90,8 +90,8 @@ def plan(
     for bundle, gold_rows in zip(bundles, chosen, strict=True):
         item_nos = [item.item_no for item in bundle] + [gold_item_nos[row] for row in gold_rows]
         wanted, slots = assignments_of(max(i.minimum for i in bundle), max(i.maximum for i in bundle))
-        unit = spec.reward_cents + FEE_SCHEDULES[fees].assignment_fee(spec.reward_cents, wanted)
-        planned.append(PlannedHit(tuple(random.permutation(item_nos).tolist()), wanted, slots, unit))
+        fee = FEE_SCHEDULES[fees].assignment_fee(spec.reward_cents, wanted, masters=spec.masters_only)
+        planned.append(PlannedHit(tuple(random.permutation(item_nos).tolist()), wanted, slots, spec.reward_cents + fee))
     return planned
 
 

@@ -20,7 +20,8 @@ from marketplace.accounts import ensure_requester
 from marketplace.app import Marketplace
 from marketplace.cli import marketplace as command
 from marketplace.installation import KEY_FILE, InstallationKey, InstallationKeyError, load_installation_key
-from marketplace.store import ledger, requesters, workers
+from marketplace.requirements import ADULT, LOCALE, MASTERS, Held
+from marketplace.store import ledger, qualifications, requesters, workers
 from tests.marketplace.audit import audit
 from tests.marketplace.conftest import free_port
 
@@ -60,6 +61,23 @@ async def test_workers_are_invited_listed_disabled_and_enabled(run, marketplace_
     await run("disable", "ANOBODY", fails="there is no worker ANOBODY")
     await run("invite", "--count", "0", fails="--count")
     await run("invite", "--count", "2", "--email", "a@b.example", fails="--email is for one worker")
+
+
+async def test_a_worker_is_qualified_for_what_the_marketplace_itself_knows(run, marketplace_pool):
+    [invited] = await run("invite", "--json")
+    worker_id = invited["worker_id"]
+
+    async def held():
+        async with marketplace_pool.acquire() as conn:
+            return await qualifications.held_by(conn, worker_id=worker_id, type_ids=[LOCALE, ADULT, MASTERS])
+
+    await run("qualify", worker_id, "--place", "us-ca", "--adult", "--master")
+    assert await held() == {LOCALE: Held(country="US", subdivision="CA"), ADULT: Held(1), MASTERS: Held(1)}
+    await run("qualify", worker_id, "--no-master", "--place", "DE")
+    assert await held() == {LOCALE: Held(country="DE"), ADULT: Held(1)}
+    await run("qualify", worker_id, fails="say what")
+    await run("qualify", worker_id, "--place", "Berlin", fails="US-CA")
+    await run("qualify", "ANOBODY", "--adult", fails="does not exist")
 
 
 async def test_an_invitation_that_is_printed_has_its_link_on_a_line_of_its_own(run):

@@ -121,7 +121,7 @@ async def test_a_body_that_is_too_long_is_refused(shared):
         ),
         (
             {"QualificationRequirements": [{"QualificationTypeId": "Q", "Comparator": "Exists"}]},
-            "QualificationType Q does not exist in this marketplace.",
+            "QualificationType Q does not exist.",
         ),
     ],
 )
