@@ -128,7 +128,7 @@ def _refuse(type_id: str, what: str) -> Refused:
 def _meets(requirement: Requirement, held: Held | None) -> bool:
     comparator = requirement["Comparator"]
     if comparator in _PRESENCES:
-        return (held is not None) == (comparator == "Exists")
+        return (held is not None) == bool(comparator == "Exists")
     if held is None:
         return False
     if requirement["QualificationTypeId"] == LOCALE:
