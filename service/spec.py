@@ -92,6 +92,10 @@ class Requirement(Struct, frozen=True, forbid_unknown_fields=True):
     locales: Annotated[
         tuple[Annotated[str, Meta(pattern="^[A-Z]{2}(-[A-Z0-9]{1,3})?$")], ...], Meta(max_length=30)
     ] = ()
+    guards: Annotated[
+        Literal["accept", "preview", "discover"],
+        Meta(description="what a worker without it may not do: accept HITs; nor preview them; nor even see them"),
+    ] = "accept"
 
 
 class Spec(Struct, frozen=True, forbid_unknown_fields=True):

@@ -131,6 +131,15 @@ class Market(Protocol):
     async def approve(self, market_assignment_id: str) -> None:
         """Approve an assignment; nothing where it is already. May raise NotYet or RejectedElsewhere."""
 
+    async def qualification(self, name: str, description: str) -> str:
+        """Return the id of our qualification of this name, made if there is none."""
+
+    async def give_qualification(self, qualification_id: str, market_worker_id: str) -> None:
+        """Give a worker a qualification without a word to them; nothing where they have it or are gone."""
+
+    async def take_qualification(self, qualification_id: str, market_worker_id: str) -> None:
+        """Take a qualification from a worker; nothing where they do not have it."""
+
     def read_answers(self, raw: str) -> Mapping[str, str]:
         """Return the fields of what a worker handed in, or raise Unreadable."""
 

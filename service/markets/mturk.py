@@ -34,6 +34,7 @@ ENDPOINTS = {
 }
 _PAGE = 100
 _TOKEN_LIVES = timedelta(hours=23)
+_NOT_HELD = {"qualificationdoesnotexist", "invalidqualificationstate", "workerdoesnotexist"}
 _HIT_ID = re.compile(r"\b[A-Z0-9]{20,64}\b")
 
 
@@ -184,6 +185,45 @@ class MTurkMarket:
             if state != "Approved":
                 raise
 
+    async def qualification(self, name: str, description: str) -> str:
+        """Return the id of our qualification type of this name; a second with the name is refused, and is the first."""
+        try:
+            answer = await self._call(
+                "create_qualification_type", Name=name, Description=description, QualificationTypeStatus="Active"
+            )
+        except Refused as refusal:
+            found = await self._own_qualification(name)
+            if found is None:
+                raise refusal from None
+            return found
+        return str(answer["QualificationType"]["QualificationTypeId"])
+
+    async def give_qualification(self, qualification_id: str, market_worker_id: str) -> None:
+        """Give a worker a qualification, and see that no mail goes out about it."""
+        try:
+            await self._call(
+                "associate_qualification_with_worker",
+                QualificationTypeId=qualification_id,
+                WorkerId=market_worker_id,
+                IntegerValue=1,
+                SendNotification=False,
+            )
+        except Refused as refusal:
+            if refusal.code != "workerdoesnotexist":
+                raise
+
+    async def take_qualification(self, qualification_id: str, market_worker_id: str) -> None:
+        """Take a qualification from a worker; one that is not held any more is no failure."""
+        try:
+            await self._call(
+                "disassociate_qualification_from_worker",
+                QualificationTypeId=qualification_id,
+                WorkerId=market_worker_id,
+            )
+        except Refused as refusal:
+            if refusal.code not in _NOT_HELD:
+                raise
+
     def read_answers(self, raw: str) -> Mapping[str, str]:
         """Return the fields of QuestionFormAnswers XML."""
         return read_answer_xml(raw)
@@ -215,6 +255,19 @@ class MTurkMarket:
                 f"the market says that a HIT exists already, and lists none with the annotation {annotation}"
             )
         return earlier
+
+    async def _own_qualification(self, name: str) -> str | None:
+        page: dict[str, Any] = {"MaxResults": _PAGE}
+        while True:
+            answer = await self._call(
+                "list_qualification_types", Query=name, MustBeRequestable=False, MustBeOwnedByCaller=True, **page
+            )
+            for each in answer.get("QualificationTypes", ()):
+                if each["Name"] == name:
+                    return str(each["QualificationTypeId"])
+            if not answer.get("NextToken"):
+                return None
+            page["NextToken"] = answer["NextToken"]
 
     async def _find(self, annotation: str) -> ListedHit | None:
         async for page in self.list_hits():

@@ -39,6 +39,9 @@ def error_of(operation: str, answer: Mapping[str, Any]) -> MarketError:
     return Refused(text, turk or code)
 
 
+_GUARDS = {"accept": "Accept", "preview": "PreviewAndAccept", "discover": "DiscoverPreviewAndAccept"}
+
+
 def hit_type_fields(properties: HitProperties) -> dict[str, Any]:
     """Return the fields of CreateHITType."""
     fields: dict[str, Any] = {
@@ -57,6 +60,7 @@ def hit_type_fields(properties: HitProperties) -> dict[str, Any]:
                 "Comparator": requirement.comparator,
                 **({"IntegerValues": list(requirement.values)} if requirement.values else {}),
                 **({"LocaleValues": [_locale(text) for text in requirement.locales]} if requirement.locales else {}),
+                "ActionsGuarded": _GUARDS[requirement.guards],
             }
             for requirement in properties.requirements
         ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import botocore.auth
+import msgspec
 import pytest
 
+import marketplace.refusal
 from service.markets.answer_xml import read_answer_xml
 from service.markets.market import (
     HitProperties,
@@ -36,6 +38,8 @@ class InMemory:
     async def accept(self, hit_id, worker):
         return self.market.accept(self.market.hits[hit_id], worker)
 
+    tries = accept
+
     async def submit(self, hit_id, assignment_id):
         self.market.submit(self.market.hits[hit_id], assignment_id, answers_xml([1]))
 
@@ -57,6 +61,13 @@ class Wire:
 
     async def accept(self, hit_id, worker):
         return await self.live.accept(hit_id, worker)
+
+    async def tries(self, hit_id, worker):
+        """Accept, or return None where the market refuses."""
+        try:
+            return await self.live.accept(hit_id, worker)
+        except marketplace.refusal.Refused:
+            return None
 
     async def submit(self, hit_id, assignment_id):
         from marketplace.store import assignments
@@ -250,17 +261,22 @@ async def test_no_money_is_told_from_other_refusals(wire):
 
 @only_mturk
 async def test_requirements_reach_the_market(wire):
-    properties = HitProperties(
-        "Which?",
-        "Say which",
-        "",
-        5,
-        600,
-        86_400,
-        (Requirement("000000000000000000L0", "GreaterThanOrEqualTo", values=(95,)),),
+    def asking(qualification):
+        requirements = (
+            Requirement(qualification, "GreaterThanOrEqualTo", values=(95,)),
+            Requirement("00000000000000000071", "In", locales=("US-CA", "DE"), guards="preview"),
+        )
+        return msgspec.structs.replace(PROPERTIES, requirements=requirements)
+
+    hit_type = await wire.market.hit_type(asking("000000000000000000L0"))
+    hit = await wire.market.create_hit(
+        HitRequest(hit_type, HTML_QUESTION, 3600, 3, "job_1/0", "T1"), in_doubt_since=None
     )
-    with pytest.raises(Refused, match="000000000000000000L0"):  # the marketplace has no qualifications yet
-        await wire.market.hit_type(properties)
+    shown = (await wire.live.call("get_hit", HITId=hit.market_hit_id))["HIT"]["QualificationRequirements"]
+    assert [asked["ActionsGuarded"] for asked in shown] == ["Accept", "PreviewAndAccept"]
+    assert shown[1]["LocaleValues"] == [{"Country": "US", "Subdivision": "CA"}, {"Country": "DE"}]
+    with pytest.raises(Refused, match="N0SUCH"):
+        await wire.market.hit_type(asking("N0SUCH"))
 
 
 async def test_a_market_that_is_not_there_is_unavailable(clock):
@@ -298,3 +314,31 @@ def test_what_is_no_answer_is_unreadable(raw):
 
 def test_answers_are_read_from_text_whatever_encoding_they_declare():
     assert read_answer_xml(answers_xml(["3", "ü"])) == {"q1": "3", "q2": "ü"}
+
+
+async def test_a_qualification_of_a_name_is_one_however_often_it_is_asked_for(people):
+    first = await people.market.qualification("Gate of job_1", "Kept for one job.")
+    assert await people.market.qualification("Gate of job_1", "Kept for one job.") == first
+    assert await people.market.qualification("Gate of job_10", "Kept for one job.") != first
+
+
+async def test_who_was_given_a_qualification_is_kept_from_hits_that_exclude_it_until_it_is_taken(people):
+    gate = await people.market.qualification("Gate of job_1", "Kept for one job.")
+    excluding = Requirement(gate, "DoesNotExist", guards="discover")
+    hit_type = await people.market.hit_type(msgspec.structs.replace(PROPERTIES, requirements=(excluding,)))
+    request = HitRequest(hit_type, HTML_QUESTION, 3600, 3, "job_1/0", "T1")
+    hit = await people.market.create_hit(request, in_doubt_since=None)
+    good, bad = await people.worker(), await people.worker()
+    for _ in range(2):
+        await people.market.give_qualification(gate, bad)
+    assert await people.tries(hit.market_hit_id, bad) is None
+    assert await people.tries(hit.market_hit_id, good) is not None
+    for _ in range(2):
+        await people.market.take_qualification(gate, bad)
+    assert await people.tries(hit.market_hit_id, bad) is not None
+
+
+async def test_a_worker_whom_the_market_does_not_know_is_nobody_to_keep_out(people):
+    gate = await people.market.qualification("Gate of job_1", "Kept for one job.")
+    await people.market.give_qualification(gate, "AGONE")
+    await people.market.take_qualification(gate, "AGONE")

@@ -30,6 +30,7 @@ class BookedHit:
     expires_at: object
     assignments: dict = field(default_factory=dict)  # id -> [worker, state, raw, submitted_at]
     deleted: bool = False
+    requirements: tuple = ()
 
     def count(self, *states):
         return sum(one[1] in states for one in self.assignments.values())
@@ -50,13 +51,18 @@ class PlainMarket:
         self.hits: dict[str, BookedHit] = {}
         self.tokens: dict[str, str] = {}
         self.approvals: list[str] = []
+        self.types: dict[str, tuple] = {}
+        self.qualifications: dict[str, str] = {}
+        self.qualified: set[tuple[str, str]] = set()
         self.calls = 0
 
     # What the service calls.
 
     async def hit_type(self, properties):
         self._around("hit_type")
-        return f"TYPE{abs(hash(properties)) % 10**8}"
+        name = f"TYPE{abs(hash(properties)) % 10**8}"
+        self.types[name] = properties.requirements
+        return name
 
     async def create_hit(self, request, *, in_doubt_since):
         await self._enter("create")
@@ -69,6 +75,7 @@ class PlainMarket:
                 request.question,
                 request.max_assignments,
                 self.clock.now() + timedelta(seconds=request.lifetime_seconds),
+                requirements=self.types[request.hit_type_id],
             )
             self.hits[hit.id] = hit
             self.tokens[request.token] = hit.id
@@ -128,6 +135,20 @@ class PlainMarket:
                 self.approvals.append(market_assignment_id)
         self.fault("approve", "after")
 
+    async def qualification(self, name, description):
+        await self._enter("qualification")
+        return self.qualifications.setdefault(name, f"QUAL{len(self.qualifications):04d}")
+
+    async def give_qualification(self, qualification_id, market_worker_id):
+        await self._enter("give")
+        self.qualified.add((qualification_id, market_worker_id))
+        self.fault("give", "after")
+
+    async def take_qualification(self, qualification_id, market_worker_id):
+        await self._enter("take")
+        self.qualified.discard((qualification_id, market_worker_id))
+        self.fault("take", "after")
+
     def read_answers(self, raw):
         return read_answer_xml(raw)
 
@@ -139,7 +160,13 @@ class PlainMarket:
     def accept(self, hit, worker):
         """Take an assignment of a HIT; None where that is not possible."""
         taken = any(one[0] == worker and one[1] != "returned" for one in hit.assignments.values())
-        if taken or hit.deleted or self._available(hit) < 1 or hit.expires_at <= self.clock.now():
+        if (
+            taken
+            or hit.deleted
+            or not self._qualified(hit, worker)
+            or self._available(hit) < 1
+            or hit.expires_at <= self.clock.now()
+        ):
             return None
         id_ = f"{hit.id}A{len(hit.assignments):04d}"
         hit.assignments[id_] = [worker, "accepted", "", None]
@@ -162,6 +189,13 @@ class PlainMarket:
                 self.submit(hit, assignment, answers_xml([label_of(text) for text in slot_texts(hit.question)]))
                 done += 1
         return done
+
+    def _qualified(self, hit, worker):
+        """Tell whether a worker has what a HIT asks for: this market knows presence and absence alone."""
+        return all(
+            ((asked.qualification, worker) in self.qualified) == (asked.comparator == "Exists")
+            for asked in hit.requirements
+        )
 
     def _listed(self, hit):
         return ListedHit(hit.id, hit.annotation, hit.most, self._available(hit), hit.count("accepted"), hit.expires_at)
