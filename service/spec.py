@@ -98,6 +98,12 @@ class Requirement(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "accept"
 
 
+class Trust(Struct, frozen=True, forbid_unknown_fields=True):
+    """How workers are judged, and whether those who are suspended are kept from the job's HITs."""
+
+    gate: bool = True
+
+
 class Spec(Struct, frozen=True, forbid_unknown_fields=True):
     """A job's spec; reward and budget are dollars with at most two decimals, as text."""
 
@@ -113,6 +119,7 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
     redundancy: Redundancy = field(default_factory=Redundancy)
     times: Times = field(default_factory=Times)
     requirements: Annotated[tuple[Requirement, ...], Meta(max_length=10)] = ()
+    trust: Trust = field(default_factory=Trust)
     market: Annotated[str, Meta(min_length=1, max_length=64)] = "house"
     allow_ten_or_more: bool = False
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0

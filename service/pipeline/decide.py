@@ -11,6 +11,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from service.pipeline.stage import Stage
+from service.spec import MANY_ASSIGNMENTS
 from service.store import briefs, decisions, dues, effects, events, hits, money
 from service.store.decisions import HitState, ItemState, JobState
 from service.store.effects import Wanted
@@ -19,24 +20,37 @@ ENDS = {"running": "done", "cancelling": "cancelled"}
 
 
 class Decision(Struct, frozen=True):
-    """What is to change. settle: (item_no, by); widen: (hit_no, wanted); drop: HITs never to be posted."""
+    """What is to change.
+
+    settle: (item_no, by); replace: (hit_no, slots to add, cents they may cost); widen: (hit_no, wanted); drop: HITs
+    never to be posted; bar, admit: workers.
+    """
 
     settle: tuple[tuple[int, str], ...] = ()
+    replace: tuple[tuple[int, int, int], ...] = ()
     widen: tuple[tuple[int, int], ...] = ()
     expire: tuple[int, ...] = ()
     renew: tuple[int, ...] = ()
     delete: tuple[int, ...] = ()
     drop: tuple[int, ...] = ()
+    bar: tuple[int, ...] = ()
+    admit: tuple[int, ...] = ()
     infer: bool = False
     deliver: bool = False
 
 
-def decide(job: JobState, hit_states: Sequence[HitState], items: Sequence[ItemState]) -> Decision:
+def decide(
+    job: JobState,
+    hit_states: Sequence[HitState],
+    items: Sequence[ItemState],
+    out_of_step: Sequence[tuple[int, bool]] = (),
+) -> Decision:
     """Decide about a job from what is stored of it.
 
     An item is settled once its confidence reaches the target with at least the minimum of answers, at its maximum
     anyway, and where its HIT has no slot left to ask with. A HIT with an unsettled item and no answer outstanding is
-    extended by one. A HIT that nobody needs any more is expired; when what was accepted has come and is paid, deleted.
+    extended by one; assignments that carry no weight are replaced, once each, while the budget holds it. A HIT that
+    nobody needs any more is expired; when what was accepted has come and is paid, deleted.
     """
     settled: list[tuple[int, str]] = []
     of_hit: dict[int, list[ItemState]] = {}
@@ -47,10 +61,16 @@ def decide(job: JobState, hit_states: Sequence[HitState], items: Sequence[ItemSt
         else:
             settled.append((item.item_no, by))
     wanted: dict[str, list[int]] = {kind: [] for kind in ("extend", "expire", "renew", "delete", "drop")}
-    widen = []
+    widen, replace, free_cents = [], [], job.free_cents
     for hit in hit_states:
         left = of_hit.get(hit.hit_no, [])
         if _exhausted(hit, left, job.state):
+            more = _replaceable(hit, free_cents)
+            if more:
+                free_cents -= more * hit.unit_cents
+                replace.append((hit.hit_no, more, more * hit.unit_cents))
+                widen.append((hit.hit_no, hit.wanted + 1))
+                continue
             settled += [(item.item_no, "maximum") for item in left]
             left = []
         kind = _wanted_of(hit, left, job.state)
@@ -58,11 +78,15 @@ def decide(job: JobState, hit_states: Sequence[HitState], items: Sequence[ItemSt
             widen.append((hit.hit_no, hit.wanted + 1))
         elif kind is not None:
             wanted[kind].append(hit.hit_no)
+    gate = job.state == "running" and bool(hit_states)
     everything_over = not hit_states and job.open_effects == 0 and job.state in ENDS
     finished = everything_over and (job.state == "cancelling" or job.open_items == len(settled))
     needs_run = finished and job.state == "running" and job.has_answers and not job.closing_run
     return Decision(
         settle=tuple(settled),
+        replace=tuple(replace),
+        bar=tuple(worker_no for worker_no, bar in out_of_step if bar and gate),
+        admit=tuple(worker_no for worker_no, bar in out_of_step if not bar and gate),
         widen=tuple(widen),
         expire=tuple(wanted["expire"]),
         renew=tuple(wanted["renew"]),
@@ -77,6 +101,13 @@ def _exhausted(hit: HitState, left: Sequence[ItemState], job_state: str) -> bool
     """Tell whether a HIT has no slot left to ask about its unsettled items with, and every answer has been counted."""
     full = hit.collected >= hit.wanted and hit.wanted >= hit.slots
     return job_state == "running" and not hit.busy and bool(left) and full and all(item.fresh for item in left)
+
+
+def _replaceable(hit: HitState, free_cents: int) -> int:
+    """Return how many slots a HIT may get in place of assignments without weight: the fee's cliff is never crossed."""
+    most = MANY_ASSIGNMENTS - 1 - hit.slots if hit.slots < MANY_ASSIGNMENTS else hit.lost
+    affordable = free_cents // hit.unit_cents if hit.unit_cents else hit.lost
+    return max(0, min(hit.lost - hit.replaced, most, affordable))
 
 
 def _wanted_of(hit: HitState, left: Sequence[ItemState], job_state: str) -> str | None:
@@ -117,8 +148,8 @@ async def run(stage: Stage) -> None:
         await effects.unpark(stage.conn, job_no, state, now)
         if state == "cancelling":
             await effects.drop_more_work(stage.conn, job_no, now)
-    job, hit_states, items = await decisions.load(stage.conn, job_no, now)
-    decision = decide(job, hit_states, items)
+    decision = decide(*(loaded := await decisions.load(stage.conn, job_no, now)))
+    job = loaded[0]
     async with stage.conn.transaction():
         await _save(stage, job, decision, now)
 
@@ -128,11 +159,16 @@ async def _save(stage: Stage, job: JobState, decision: Decision, now: datetime) 
     if await briefs.lock(conn, job_no) != job.state:
         return  # somebody paused, resumed or cancelled it meanwhile, and wants us again
     await decisions.settle(conn, job_no, decision.settle, now)
+    if decision.replace:
+        await money.reserve(conn, job_no, [(hit_no, cents) for hit_no, _, cents in decision.replace], now)
+        await hits.replace(conn, job_no, [(hit_no, more) for hit_no, more, _ in decision.replace])
     await hits.widen(conn, job_no, decision.widen)
     wanted = [Wanted("extend", hit_no, detail={"to": to}) for hit_no, to in decision.widen]
     wanted += [Wanted("expire", hit_no) for hit_no in decision.expire]
     wanted += [Wanted("renew", hit_no) for hit_no in decision.renew]
     wanted += [Wanted("delete", hit_no) for hit_no in decision.delete]
+    wanted += [Wanted("bar", worker_no=worker_no) for worker_no in decision.bar]
+    wanted += [Wanted("admit", worker_no=worker_no) for worker_no in decision.admit]
     await effects.write(conn, job_no, job.job_id, wanted, now)
     dropped = await effects.drop_creations(conn, job_no, decision.drop, now) if decision.drop else []
     if dropped:

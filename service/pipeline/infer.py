@@ -38,7 +38,9 @@ async def run(stage: Stage) -> None:
         mask = await answer_arrays.gold_mask(conn, job_no, job.n_items, job.n_labels)
         earlier = None if job.closing else await runs.last_parameters(conn, job_no, job.n_labels)
     if not item.size:
-        await dues.finish(conn, stage.due, now=started)
+        async with conn.transaction():
+            await runs.uncount(conn, job_no, started)
+            await dues.finish(conn, stage.due, now=started)
         return
     table = LabelTable.from_arrays(item, worker, label, job.n_labels, n_items=job.n_items, n_workers=job.n_workers)
     result = await asyncio.to_thread(infer, table, mask, earlier)
@@ -63,6 +65,7 @@ async def run(stage: Stage) -> None:
     rest = timedelta(seconds=max(debounce, _REST * (now - started).total_seconds()))
     async with conn.transaction():
         await briefs.lock(conn, job_no)
+        await runs.uncount(conn, job_no, now)
         await runs.save(
             conn,
             job_no,

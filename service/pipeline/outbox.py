@@ -86,14 +86,14 @@ class Outbox:
         stage, job_no = self.stage, self.stage.due.subject
         if isinstance(error, Refused) and (running or effect.kind not in CLOSING):
             await effects.park(stage.conn, effect, str(error))
-            await alarm(stage, "refused", f"the market refused to {effect.kind} HIT {effect.hit_no}: {error}")
+            await alarm(stage, "refused", f"the market refused to {effect.kind} {effect.about}: {error}")
             return
         wait = min(_LONGEST_WAIT, (0.5 if isinstance(error, NotYet) else 0.25) * 2 ** min(effect.attempts, 10))
         await effects.later(stage.conn, effect, now + timedelta(seconds=wait), str(error))
         if effect.attempts + 1 == _SILENCE:
-            message = f"{_SILENCE} attempts to {effect.kind} HIT {effect.hit_no} have failed, and more follow: {error}"
+            message = f"{_SILENCE} attempts to {effect.kind} {effect.about} have failed, and more follow: {error}"
             await events.record(stage.conn, job_no, now, "trouble", message)
-        log.warning("an effect did not happen", kind=effect.kind, hit_no=effect.hit_no, again_in=wait, error=str(error))
+        log.warning("an effect did not happen", kind=effect.kind, about=effect.about, again_in=wait, error=str(error))
 
     async def _adjust_pace(self, outcomes: Sequence[tuple[Effect, Any]], seconds: float, now: datetime) -> None:
         conn, settings = self.stage.conn, self.stage.service.settings.markets[self.market.name]

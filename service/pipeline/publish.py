@@ -1,4 +1,4 @@
-"""Publish: what workers can see. Posts planned HITs, extends, expires and renews them, through the outbox."""
+"""Publish: what workers can see, and who. Posts, extends, expires and renews HITs, bars and admits workers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from service.markets.market import HitProperties, HitRequest, ListedHit, Refused
 from service.pipeline.decide import alarm
 from service.pipeline.outbox import Outbox
 from service.pipeline.stage import Stage
-from service.spec import Spec, read_spec
-from service.store import briefs, dues, effects, hit_types, hits
+from service.spec import Requirement, Spec, read_spec
+from service.store import briefs, dues, effects, gates, hit_types, hits
 from service.store.briefs import Brief
 from service.store.effects import Effect
 from service.workpage.choice import question_xml
 
-KINDS = ("create", "extend", "expire", "renew")
+_GATE_DESCRIPTION = "Kept by the requester for one job; it is given to nobody who asks."
+
+KINDS = ("create", "extend", "expire", "renew", "bar", "admit")
 
 
 async def run(stage: Stage) -> None:
@@ -54,13 +56,20 @@ class Publisher:
         self._hit_type_is_stale = False
         self._contents: dict[int, list[dict[str, Any]]] = {}
         self._hits: dict[int, tuple[str | None, int]] = {}
+        self._gate: str | None = None
+        self._workers: dict[int, str] = {}
 
     async def prepare(self, batch: Sequence[Effect]) -> bool:
         """Read what the calls of a batch need; False where the market refused the HIT type and the job is paused."""
         conn, job_no = self.stage.conn, self.brief.job_no
-        creations = [effect.hit_no for effect in batch if effect.kind == "create"]
+        creations = [effect.hit_no for effect in batch if effect.kind == "create" and effect.hit_no is not None]
         self._contents = await hits.contents(conn, job_no, creations) if creations else {}
-        self._hits = await hits.to_post(conn, job_no, [effect.hit_no for effect in batch])
+        hit_nos = [effect.hit_no for effect in batch if effect.hit_no is not None]
+        self._hits = await hits.to_post(conn, job_no, hit_nos)
+        worker_nos = [effect.worker_no for effect in batch if effect.worker_no is not None]
+        self._workers = await gates.market_workers(conn, job_no, worker_nos) if worker_nos else {}
+        if self._gate is None:
+            self._gate = await gates.find(conn, job_no)
         if creations and self._hit_type is None:
             try:
                 self._hit_type = await self._know_hit_type()
@@ -72,11 +81,15 @@ class Publisher:
 
     async def call(self, effect: Effect) -> ListedHit | datetime | None:
         """Make one effect happen on the market."""
-        market_hit_id, wanted = self._hits[effect.hit_no]
+        if effect.worker_no is not None:
+            await self._let(effect.worker_no, out=effect.kind == "bar")
+            return None
+        hit_no = effect.hit_no or 0
+        market_hit_id, wanted = self._hits[hit_no]
         if effect.kind == "create":
-            return await self._create(effect, wanted)
+            return await self._create(effect, hit_no, wanted)
         if market_hit_id is None:
-            raise Refused(f"HIT {effect.hit_no} is not on the market")
+            raise Refused(f"HIT {hit_no} is not on the market")
         if effect.kind == "extend":
             await self.market.extend_hit(market_hit_id, to=effect.detail["to"], token=effect.token)
         elif effect.kind == "expire":
@@ -87,15 +100,19 @@ class Publisher:
             return until
         return None
 
-    async def _create(self, effect: Effect, wanted: int) -> ListedHit:
+    async def _let(self, worker_no: int, *, out: bool) -> None:
+        change = self.market.give_qualification if out else self.market.take_qualification
+        await change(self._gate or "", self._workers[worker_no])
+
+    async def _create(self, effect: Effect, hit_no: int, wanted: int) -> ListedHit:
         try:
             return await self.market.create_hit(
                 HitRequest(
                     hit_type_id=self._hit_type or "",
-                    question=question_xml(self.spec, self._contents[effect.hit_no]),
+                    question=question_xml(self.spec, self._contents[hit_no]),
                     lifetime_seconds=self.spec.times.lifetime,
                     max_assignments=wanted,
-                    annotation=f"{self.brief.job_id}/{effect.hit_no}",
+                    annotation=f"{self.brief.job_id}/{hit_no}",
                     token=effect.token,
                 ),
                 in_doubt_since=effect.in_doubt_since,
@@ -115,12 +132,20 @@ class Publisher:
     async def save(self, happened: Sequence[tuple[Effect, Any]], now: datetime) -> dict[str, datetime]:
         """Save what the market did, and what is due because of it."""
         conn, job_no = self.stage.conn, self.brief.job_no
-        posted = [(e.hit_no, hit.market_hit_id, hit.expires_at) for e, hit in happened if e.kind == "create"]
+        posted = [
+            (e.hit_no, hit.market_hit_id, hit.expires_at)
+            for e, hit in happened
+            if e.kind == "create" and e.hit_no is not None
+        ]
         await hits.posted(conn, job_no, posted, now)
-        await hits.shut(conn, job_no, [effect.hit_no for effect, _ in happened if effect.kind == "expire"], now)
+        expired = [e.hit_no for e, _ in happened if e.kind == "expire" and e.hit_no is not None]
+        await hits.shut(conn, job_no, expired, now)
         for effect, until in happened:
-            if effect.kind == "renew":
+            if effect.kind == "renew" and effect.hit_no is not None:
                 await hits.reopened(conn, job_no, effect.hit_no, until)
+        for kind, barred in (("bar", True), ("admit", False)):
+            workers = [e.worker_no for e, _ in happened if e.kind == kind and e.worker_no is not None]
+            await gates.known(conn, job_no, workers, barred=barred)
         pipeline = self.stage.service.settings.pipeline
         await dues.want(conn, "collect", self.brief.market_no, now + timedelta(seconds=pipeline.collect_every))
         # A job that was paused or cancelled meanwhile has HITs to expire.
@@ -128,19 +153,27 @@ class Publisher:
 
     async def _know_hit_type(self) -> str:
         conn, market_no = self.stage.conn, self.brief.market_no
+        if self.spec.trust.gate and self._gate is None:
+            job_id = self.brief.job_id
+            self._gate = await self.market.qualification(f"Workforce of {job_id}", _GATE_DESCRIPTION)
+            await gates.keep(conn, self.brief.job_no, self._gate)
         properties_hash = self._properties_hash()
         known = await hit_types.find(conn, market_no, properties_hash)
         if known is None:
-            known = await self.market.hit_type(hit_properties(self.spec))
+            known = await self.market.hit_type(self._properties())
             await hit_types.keep(conn, market_no, properties_hash, known, self.stage.clock.now())
         return known
 
     def _properties_hash(self) -> bytes:
-        return hashlib.sha256(msgspec.json.encode(hit_properties(self.spec))).digest()
+        return hashlib.sha256(msgspec.json.encode(self._properties())).digest()
+
+    def _properties(self) -> HitProperties:
+        return hit_properties(self.spec, self._gate)
 
 
-def hit_properties(spec: Spec) -> HitProperties:
-    """Return what workers see a job's HITs grouped by."""
+def hit_properties(spec: Spec, gate: str | None = None) -> HitProperties:
+    """Return what workers see a job's HITs grouped by; who has the gate's qualification does not see them."""
+    kept_out = () if gate is None else (Requirement(gate, "DoesNotExist", guards="discover"),)
     return HitProperties(
         title=(spec.title or spec.name)[:128],
         description=spec.description or spec.task.question,
@@ -148,5 +181,5 @@ def hit_properties(spec: Spec) -> HitProperties:
         reward_cents=spec.reward_cents,
         assignment_seconds=spec.times.assignment,
         auto_approval_seconds=spec.times.auto_approval,
-        requirements=spec.requirements,
+        requirements=(*spec.requirements, *kept_out),
     )

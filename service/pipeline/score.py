@@ -15,9 +15,11 @@ async def run(stage: Stage) -> None:
     conn, job_no = stage.conn, stage.due.subject
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         job = await runs.load_job(conn, job_no)
-        item, worker, label = await answer_arrays.load(conn, job_no, gold_only=True)
+        facts = await answer_arrays.load_facts(conn, job_no)
         mask = await answer_arrays.gold_mask(conn, job_no, job.n_items, job.n_labels)
-    table = LabelTable.from_arrays(item, worker, label, job.n_labels, n_items=job.n_items, n_workers=job.n_workers)
+    table = LabelTable.from_arrays(
+        facts.item, facts.worker, facts.label, job.n_labels, n_items=job.n_items, n_workers=job.n_workers
+    )
     scored = score(table, mask)
     workers = np.arange(job.n_workers)
     async with conn.transaction():

@@ -26,7 +26,9 @@ async def run(stage: Stage) -> None:
         if not batch:
             break
         payer = Payer(stage, market)
-        payer.hits = await hits.to_post(stage.conn, brief.job_no, [effect.hit_no for effect in batch])
+        payer.hits = await hits.to_post(
+            stage.conn, brief.job_no, [effect.hit_no for effect in batch if effect.hit_no is not None]
+        )
         await outbox.send(batch, payer.call, payer.save)
     following = await effects.next_due(stage.conn, brief.job_no, KINDS, running=brief.running)
     async with stage.conn.transaction():
@@ -49,7 +51,7 @@ class Payer:
             except RejectedElsewhere:
                 return "rejected"
             return "approved"
-        market_hit_id, _ = self.hits[effect.hit_no]
+        market_hit_id, _ = self.hits[effect.hit_no or 0]
         if market_hit_id is None:
             raise Refused(f"HIT {effect.hit_no} is not on the market")
         await self.market.delete_hit(market_hit_id)
@@ -68,7 +70,7 @@ class Payer:
         if rejected:  # their answers carry no weight from now on
             await assignments.reviewed(conn, job_no, rejected, "rejected", now)
             then |= {"infer": now, "score": now}
-        closed = [effect.hit_no for effect, _ in happened if effect.kind == "delete"]
+        closed = [effect.hit_no for effect, _ in happened if effect.kind == "delete" and effect.hit_no is not None]
         if closed:
             await hits.close(conn, job_no, closed, now)
             await money.release(conn, job_no, closed, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,14 @@ from service.store.dues import Connection
 
 # The order is the rule by which a later answer supersedes: the market's submit time, then the assignment's id.
 _COPY = """
-SELECT n.item_no, n.worker_no, n.label FROM answer n JOIN assignment a USING (job_no, assignment_no)
-WHERE n.job_no = $1 AND a.state <> 'rejected'
-  AND (NOT $2 OR EXISTS (SELECT FROM gold g WHERE g.job_no = n.job_no AND g.item_no = n.item_no))
-ORDER BY n.submitted_at, a.market_assignment_id, n.slot
+SELECT n.item_no, n.worker_no, n.label FROM counting_answer n WHERE n.job_no = $1
+ORDER BY n.submitted_at, n.market_assignment_id, n.slot
+"""
+# What trust is judged by: everybody's answers, suspended or not, with when their work began and ended.
+_COPY_FACTS = """
+SELECT n.item_no, n.worker_no, n.label, n.submitted_at, coalesce(a.accepted_at, n.submitted_at)
+FROM answer n JOIN assignment a USING (job_no, assignment_no)
+WHERE n.job_no = $1 AND a.state <> 'rejected' ORDER BY n.submitted_at, a.market_assignment_id, n.slot
 """
 # Gold that was withdrawn says nothing any more, neither of its item nor of those who answered it.
 _GOLD = """
@@ -30,19 +35,49 @@ _TRAILER = 2
 _ROW = np.dtype(
     [("n", ">i2"), ("l1", ">i4"), ("item", ">i4"), ("l2", ">i4"), ("worker", ">i4"), ("l3", ">i4"), ("label", ">i2")]
 )
+# A timestamptz is microseconds since the beginning of the year 2000.
+_FACT = np.dtype([*_ROW.descr, ("l4", ">i4"), ("submitted", ">i8"), ("l5", ">i4"), ("accepted", ">i8")])
 
 Ints = npt.NDArray[np.int32]
+Seconds = npt.NDArray[np.float64]
 
 
-async def load(conn: Connection, job_no: int, *, gold_only: bool = False) -> tuple[Ints, Ints, Ints]:
-    """Return (item_no, worker_no, label), each (n_answers,) int32, in the order in which answers supersede."""
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """Answers as they came in, in the order in which they supersede: arrays of one length, times in seconds."""
+
+    item: Ints
+    worker: Ints
+    label: Ints
+    submitted: Seconds
+    accepted: Seconds
+
+
+async def load(conn: Connection, job_no: int) -> tuple[Ints, Ints, Ints]:
+    """Return (item_no, worker_no, label) of what counts, (n_answers,) int32 each, in the order of superseding."""
+    rows = await _copy(conn, _COPY, _ROW, job_no)
+    return rows["item"].astype(np.int32), rows["worker"].astype(np.int32), rows["label"].astype(np.int32)
+
+
+async def load_facts(conn: Connection, job_no: int) -> Facts:
+    """Return all answers that were not rejected, of suspended workers too."""
+    rows = await _copy(conn, _COPY_FACTS, _FACT, job_no)
+    return Facts(
+        item=rows["item"].astype(np.int32),
+        worker=rows["worker"].astype(np.int32),
+        label=rows["label"].astype(np.int32),
+        submitted=rows["submitted"] / 1e6,
+        accepted=rows["accepted"] / 1e6,
+    )
+
+
+async def _copy(conn: Connection, query: str, row: npt.DTypeLike, job_no: int) -> npt.NDArray[Any]:
     sink = io.BytesIO()
-    await conn.copy_from_query(_COPY, job_no, gold_only, output=sink, format="binary")
+    await conn.copy_from_query(query, job_no, output=sink, format="binary")
     data = sink.getbuffer()
     if bytes(data[: len(_SIGNATURE)]) != _SIGNATURE:
         raise ValueError("Postgres answered COPY in a format that is not its binary one")
-    rows = np.frombuffer(data[_HEADER : len(data) - _TRAILER], dtype=_ROW)
-    return rows["item"].astype(np.int32), rows["worker"].astype(np.int32), rows["label"].astype(np.int32)
+    return np.frombuffer(data[_HEADER : len(data) - _TRAILER], dtype=row)
 
 
 async def accepted_of(conn: Connection, job_no: int, item_nos: Sequence[int], n_labels: int) -> npt.NDArray[np.bool_]:

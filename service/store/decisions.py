@@ -14,28 +14,39 @@ SELECT j.job_id, j.state,
     (SELECT count(*) FROM item i WHERE i.job_no = j.job_no AND i.state = 'open' AND NOT i.is_gold) AS open_items,
     (SELECT count(*) FROM effect e WHERE e.job_no = j.job_no AND e.state IN ('due', 'parked')) AS open_effects,
     (SELECT r.kind = 'closing' FROM run r WHERE r.job_no = j.job_no ORDER BY r.run_no DESC LIMIT 1) AS closing_run,
-    EXISTS (SELECT FROM answer a JOIN assignment s USING (job_no, assignment_no)
-            WHERE a.job_no = j.job_no AND s.state <> 'rejected') AS has_answers
+    EXISTS (SELECT FROM counting_answer a WHERE a.job_no = j.job_no) AS has_answers,
+    j.gate_id IS NOT NULL AS gated, j.budget_cents - j.reserved_cents - j.spent_cents AS free_cents
 FROM job j WHERE j.job_no = $1
 """
 _HITS = """
 SELECT h.hit_no, h.state, h.wanted, h.slots, h.collected, h.reviewed, h.pending, h.listed_at IS NOT NULL AS listed,
     coalesce(h.expires_at <= $2, false) AS expired,
     EXISTS (SELECT FROM effect e WHERE e.job_no = h.job_no AND e.hit_no = h.hit_no AND e.assignment_no IS NULL
-            AND e.state IN ('due', 'parked')) AS busy
+            AND e.state IN ('due', 'parked')) AS busy,
+    h.unit_cents, h.replaced,
+    (SELECT count(*) FROM assignment a JOIN job_worker w USING (job_no, worker_no)
+     WHERE a.job_no = h.job_no AND a.hit_no = h.hit_no
+       AND (a.state = 'rejected' OR w.trust_state = 'suspended')) AS lost
 FROM hit h WHERE h.job_no = $1 AND h.state <> 'closed' ORDER BY h.hit_no
 """
 _ITEMS = """
 WITH counted AS (
     SELECT a.item_no, count(DISTINCT a.worker_no) AS n
-    FROM answer a JOIN assignment s USING (job_no, assignment_no) WHERE a.job_no = $1 AND s.state <> 'rejected'
-    GROUP BY a.item_no
+    FROM counting_answer a WHERE a.job_no = $1 GROUP BY a.item_no
 )
 SELECT i.item_no, s.hit_no, i.minimum, i.maximum, i.target, coalesce(n.n, 0), c.confidence,
     coalesce(c.n_answers, 0) = coalesce(n.n, 0)
 FROM item i JOIN hit_slot s USING (job_no, item_no) LEFT JOIN counted n USING (item_no)
 LEFT JOIN consensus c USING (job_no, item_no)
 WHERE i.job_no = $1 AND i.state = 'open' AND NOT i.is_gold ORDER BY i.item_no
+"""
+# A worker whom the gate does not hold as their state says, and about whom nothing is on its way.
+_OUT_OF_STEP = """
+SELECT w.worker_no, w.trust_state = 'suspended' FROM job_worker w
+WHERE w.job_no = $1 AND w.barred <> (w.trust_state = 'suspended')
+  AND NOT EXISTS (SELECT FROM effect e WHERE e.job_no = w.job_no AND e.worker_no = w.worker_no
+                  AND e.state IN ('due', 'parked'))
+ORDER BY w.worker_no
 """
 _SETTLE = """
 WITH settled AS (
@@ -59,7 +70,7 @@ _PAUSE = "UPDATE job SET state = 'paused', pause_reason = $2 WHERE job_no = $1 A
 
 
 class JobState(Struct, frozen=True):
-    """A job as decide sees it; closing_run: the newest run was the last."""
+    """A job as decide sees it. closing_run: the newest run was the last; gated: its HITs exclude suspended workers."""
 
     job_id: str
     state: str
@@ -67,10 +78,15 @@ class JobState(Struct, frozen=True):
     open_effects: int
     closing_run: bool | None
     has_answers: bool
+    gated: bool = False
+    free_cents: int = 0
 
 
 class HitState(Struct, frozen=True):
-    """A HIT as decide sees it. listed: we know what is pending; busy: an effect of its own is on its way."""
+    """A HIT as decide sees it. listed: we know what is pending; busy: an effect of its own is on its way.
+
+    lost: assignments that carry no weight; replaced: slots that were added for such.
+    """
 
     hit_no: int
     state: str
@@ -82,6 +98,9 @@ class HitState(Struct, frozen=True):
     listed: bool
     expired: bool
     busy: bool
+    unit_cents: int = 0
+    replaced: int = 0
+    lost: int = 0
 
 
 class ItemState(Struct, frozen=True):
@@ -97,13 +116,19 @@ class ItemState(Struct, frozen=True):
     fresh: bool
 
 
-async def load(conn: Connection, job_no: int, now: datetime) -> tuple[JobState, list[HitState], list[ItemState]]:
-    """Return a job, its HITs that are not closed, and its open items that stand in a HIT."""
+async def load(
+    conn: Connection, job_no: int, now: datetime
+) -> tuple[JobState, list[HitState], list[ItemState], list[tuple[int, bool]]]:
+    """Return a job, its HITs that are not closed, its open items that stand in a HIT, and whom the gate has wrong.
+
+    The last are (worker_no, whether to be barred).
+    """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         job = JobState(*await conn.fetchrow(_JOB, job_no))
         hits = [HitState(*row) for row in await conn.fetch(_HITS, job_no, now)]
         items = [ItemState(*row) for row in await conn.fetch(_ITEMS, job_no)]
-    return job, hits, items
+        out_of_step = [(row[0], row[1]) for row in await conn.fetch(_OUT_OF_STEP, job_no)] if job.gated else []
+    return job, hits, items, out_of_step
 
 
 async def settle(conn: Connection, job_no: int, settled: Sequence[tuple[int, str]], now: datetime) -> None:

@@ -13,18 +13,19 @@ from msgspec import Struct
 from service.store.dues import Connection
 
 _INSERT = """
-INSERT INTO effect (job_no, kind, hit_no, assignment_no, generation, token, detail, due_at, created_at)
-SELECT $1, e.kind, e.hit_no, e.assignment_no, e.generation, e.token, e.detail, $8, $8
-FROM unnest($2::text[], $3::int4[], $4::bigint[], $5::int4[], $6::text[], $7::jsonb[])
-    AS e (kind, hit_no, assignment_no, generation, token, detail)
+INSERT INTO effect (job_no, kind, hit_no, assignment_no, worker_no, generation, token, detail, due_at, created_at)
+SELECT $1, e.kind, e.hit_no, e.assignment_no, e.worker_no, e.generation, e.token, e.detail, $9, $9
+FROM unnest($2::text[], $3::int4[], $4::bigint[], $5::int4[], $6::int4[], $7::text[], $8::jsonb[])
+    AS e (kind, hit_no, assignment_no, worker_no, generation, token, detail)
 """
 _GENERATIONS = """
-SELECT kind, hit_no, max(generation) FROM effect
-WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND assignment_no IS NULL GROUP BY kind, hit_no
+SELECT kind, hit_no, worker_no, max(generation) FROM effect
+WHERE job_no = $1 AND (hit_no = ANY($2::int4[]) OR worker_no = ANY($3::int4[])) AND assignment_no IS NULL
+GROUP BY kind, hit_no, worker_no
 """
 # Of a job that does not run, only what closes HITs, and what may have happened already and so must be known.
 _DUE = """
-SELECT effect_no, kind, hit_no, assignment_no, token, detail, attempts, first_sent_at FROM effect
+SELECT effect_no, kind, hit_no, assignment_no, worker_no, token, detail, attempts, first_sent_at FROM effect
 WHERE job_no = $1 AND kind = ANY($2::text[]) AND state = 'due' AND due_at <= $3
   AND ($4 OR kind IN ('expire', 'approve', 'delete') OR first_sent_at IS NOT NULL)
 ORDER BY effect_no LIMIT $5
@@ -48,7 +49,8 @@ WHERE job_no = $1 AND state = 'parked' AND ($3 = 'running' OR ($3 = 'cancelling'
 """
 _DROP_MORE_WORK = """
 UPDATE effect SET state = 'dropped', ended_at = $2
-WHERE job_no = $1 AND kind IN ('extend', 'renew') AND (state = 'parked' OR (state = 'due' AND first_sent_at IS NULL))
+WHERE job_no = $1 AND kind IN ('extend', 'renew', 'bar', 'admit')
+  AND (state = 'parked' OR (state = 'due' AND first_sent_at IS NULL))
 """
 _DROP = """
 UPDATE effect SET state = 'dropped', ended_at = $3
@@ -63,25 +65,32 @@ CLOSING = ("approve", "delete", "expire")
 
 
 class Effect(Struct, frozen=True):
-    """An effect that is due. `in_doubt_since` is set where an earlier send has no known outcome."""
+    """An effect that is due, about a HIT or about a worker. `in_doubt_since`: an earlier send has no known outcome."""
 
     effect_no: int
     kind: str
-    hit_no: int
+    hit_no: int | None
     assignment_no: int | None
+    worker_no: int | None
     token: str
     detail: dict[str, Any]
     attempts: int
     in_doubt_since: datetime | None
 
+    @property
+    def about(self) -> str:
+        """What it would change on the market, for a person to read."""
+        return f"worker {self.worker_no}" if self.hit_no is None else f"HIT {self.hit_no}"
+
 
 class Wanted(Struct, frozen=True):
-    """An effect to write down."""
+    """An effect to write down: about a HIT, one of its assignments, or a worker."""
 
     kind: str
-    hit_no: int
+    hit_no: int | None = None
     assignment_no: int | None = None
     detail: dict[str, Any] = {}
+    worker_no: int | None = None
 
 
 def token(job_id: str, kind: str, subject: int, generation: int) -> str:
@@ -91,17 +100,26 @@ def token(job_id: str, kind: str, subject: int, generation: int) -> str:
 
 
 async def write(conn: Connection, job_no: int, job_id: str, wanted: Sequence[Wanted], now: datetime) -> None:
-    """Write effects down in the transaction of their cause; each HIT's next of a kind is its next generation."""
+    """Write effects down in the transaction of their cause; each next of a kind about the same is a new generation."""
     if not wanted:
         return
-    of_hits = {effect.hit_no for effect in wanted if effect.assignment_no is None}
-    last = {(kind, hit_no): gen for kind, hit_no, gen in await conn.fetch(_GENERATIONS, job_no, list(of_hits))}
+    hits = {effect.hit_no for effect in wanted if effect.assignment_no is None} - {None}
+    workers = {effect.worker_no for effect in wanted} - {None}
+    last = {
+        (kind, hit_no, worker_no): generation
+        for kind, hit_no, worker_no, generation in await conn.fetch(_GENERATIONS, job_no, list(hits), list(workers))
+    }
     rows = []
     for effect in wanted:
-        subject = effect.hit_no if effect.assignment_no is None else effect.assignment_no
-        generation = last.get((effect.kind, effect.hit_no), -1) + 1 if effect.assignment_no is None else 0
+        once = effect.assignment_no is not None
+        generation = 0 if once else last.get((effect.kind, effect.hit_no, effect.worker_no), -1) + 1
+        subject = next(
+            number for number in (effect.assignment_no, effect.hit_no, effect.worker_no) if number is not None
+        )
         name = token(job_id, effect.kind, subject, generation)
-        rows.append((effect.kind, effect.hit_no, effect.assignment_no, generation, name, effect.detail))
+        rows.append(
+            (effect.kind, effect.hit_no, effect.assignment_no, effect.worker_no, generation, name, effect.detail)
+        )
     await conn.execute(_INSERT, job_no, *map(list, zip(*rows, strict=True)), now)
 
 

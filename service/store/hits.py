@@ -51,6 +51,10 @@ _WIDEN = """
 UPDATE hit SET wanted = w.wanted FROM unnest($2::int4[], $3::int2[]) AS w (hit_no, wanted)
 WHERE hit.job_no = $1 AND hit.hit_no = w.hit_no
 """
+_REPLACE = """
+UPDATE hit SET slots = slots + r.more, replaced = replaced + r.more
+FROM unnest($2::int4[], $3::int2[]) AS r (hit_no, more) WHERE hit.job_no = $1 AND hit.hit_no = r.hit_no
+"""
 _CLOSED = """
 UPDATE hit SET state = 'closed', closed_at = $3 WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND state <> 'closed'
 """
@@ -167,6 +171,12 @@ async def widen(conn: Connection, job_no: int, rows: Sequence[tuple[int, int]]) 
     """Want more assignments of HITs: (hit_no, wanted)."""
     if rows:
         await conn.execute(_WIDEN, job_no, *map(list, zip(*rows, strict=True)))
+
+
+async def replace(conn: Connection, job_no: int, rows: Sequence[tuple[int, int]]) -> None:
+    """Give HITs slots in place of assignments that carry no weight: (hit_no, how many)."""
+    if rows:
+        await conn.execute(_REPLACE, job_no, *map(list, zip(*rows, strict=True)))
 
 
 async def close(conn: Connection, job_no: int, hit_nos: Sequence[int], now: datetime) -> None:

@@ -57,6 +57,17 @@ _CONFUSED = """
 UPDATE job_worker SET confusion = c.confusion, confusion_run = $2 FROM pg_temp.confused c
 WHERE job_worker.job_no = $1 AND job_worker.worker_no = c.worker_no
 """
+# An open item of which no answer counts any more is as uncertain as before the first; what was said of it stays.
+_UNCOUNT = """
+WITH lost AS (
+    UPDATE consensus c SET n_answers = 0, confidence = 0, revision = c.revision + 1 FROM item i
+    WHERE c.job_no = $1 AND c.n_answers > 0 AND i.job_no = $1 AND i.item_no = c.item_no AND i.state = 'open'
+      AND NOT EXISTS (SELECT FROM counting_answer a WHERE a.job_no = $1 AND a.item_no = c.item_no)
+    RETURNING c.item_no, c.revision, c.run_no, c.label
+)
+INSERT INTO consensus_history (job_no, item_no, revision, at, run_no, label, confidence, n_answers, state)
+SELECT $1, item_no, revision, $2, run_no, label, 0, 0, 'open' FROM lost
+"""
 _BANDS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
 
 
@@ -105,6 +116,11 @@ async def last_parameters(
         return None
     confusion = np.array([row["confusion"] for row in rows], dtype=np.float64).reshape(len(rows), n_labels, n_labels)
     return confusion, np.array(last["prevalence"], dtype=np.float64)
+
+
+async def uncount(conn: Connection, job_no: int, now: datetime) -> None:
+    """Take its confidence from the consensus of open items whose answers have all lost their weight."""
+    await conn.execute(_UNCOUNT, job_no, now)
 
 
 async def save(

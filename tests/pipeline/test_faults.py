@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
 from service.markets.market import NotYet, OutOfFunds, Refused, Throttled, Unavailable
@@ -110,12 +111,7 @@ async def test_a_broken_outbox_is_caught(house, monkeypatch):
 
     async def forgetful(*args, **kwargs):
         batch = await original(*args, **kwargs)
-        return [
-            effects.Effect(
-                e.effect_no, e.kind, e.hit_no, e.assignment_no, f"T{next(count)}", e.detail, e.attempts, None
-            )
-            for e in batch
-        ]
+        return [msgspec.structs.replace(e, token=f"T{next(count)}", in_doubt_since=None) for e in batch]
 
     monkeypatch.setattr(effects, "due", forgetful)
     lost = iter([True])

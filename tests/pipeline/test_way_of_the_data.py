@@ -219,8 +219,13 @@ async def test_what_somebody_rejected_on_the_market_carries_no_weight_and_is_not
             hit.assignments[assignment][1] = "rejected"
             house.market.fault = lambda *_: None
 
+    def work():
+        for name in ("AW2", "AW3"):
+            house.market.work(name, "abc".index)
+
     house.market.fault = fault
-    await house.until(house.is_state(job, "done"), work=lambda: house.market.work("AW2", "abc".index))
-    assert await house.rows("SELECT state FROM assignment ORDER BY assignment_no") == [("rejected",), ("approved",)]
-    assert await house.rows("SELECT label, n_answers FROM consensus") == [(0, 1)]
-    assert await house.rows("SELECT reserved_cents, spent_cents FROM job") == [(0, 6)]
+    await house.until(house.is_state(job, "done"), work=work)
+    states = await house.rows("SELECT state FROM assignment ORDER BY assignment_no")
+    assert states == [("rejected",), ("approved",), ("approved",)], "somebody else answers in its place"
+    assert await house.rows("SELECT label, n_answers FROM consensus") == [(0, 2)]
+    assert await house.rows("SELECT reserved_cents, spent_cents FROM job") == [(0, 12)]

@@ -37,8 +37,9 @@ async def test_readiness_tells_what_is_missing(service_dsn, service_pool, folder
     port = free_port()
     serve = start("serve", "--port", str(port), DATABASE_URL=service_dsn, ASSAY_DATA=str(folder))
     serve.wait_until_ready(port)
-    head = await service_pool.fetchval("DELETE FROM schema_migration WHERE version = 1 RETURNING version")
-    assert head == 1
+    await service_pool.execute(
+        "DELETE FROM schema_migration WHERE version = (SELECT max(version) FROM schema_migration)"
+    )
     answer = httpx.get(f"http://127.0.0.1:{port}/ready")
     assert answer.status_code == 503
     assert "is expected" in answer.json()["missing"]["service"]

@@ -1,0 +1,95 @@
+"""What a job believes of each worker: the present state, and every change of it with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from service.store.dues import Connection
+
+_STANDINGS = """
+SELECT worker_no, trust_state, trust_by, trust_reason FROM job_worker WHERE job_no = $1 ORDER BY worker_no
+"""
+_NUMBERS = """
+UPDATE job_worker w SET trust = v.evidence FROM unnest($2::int4[], $3::jsonb[]) AS v (worker_no, evidence)
+WHERE w.job_no = $1 AND w.worker_no = v.worker_no AND w.trust IS DISTINCT FROM v.evidence
+"""
+_CHANGE = """
+WITH changed AS (
+    UPDATE job_worker w
+    SET trust_state = v.state, trust_by = v.by, trust_reason = v.reason, trust_revision = w.trust_revision + 1
+    FROM unnest($3::int4[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
+        AS v (worker_no, state, by, reason, evidence)
+    WHERE w.job_no = $1 AND w.worker_no = v.worker_no
+    RETURNING w.worker_no, w.trust_revision, w.trust_state, w.trust_by, w.trust_reason, v.evidence
+)
+INSERT INTO trust_history (job_no, worker_no, revision, at, state, by, reason, evidence)
+SELECT $1, worker_no, trust_revision, $2, trust_state, trust_by, trust_reason, evidence FROM changed
+"""
+_HISTORY = """
+SELECT h.revision, h.at, h.state, h.by, h.reason, h.evidence FROM trust_history h
+WHERE h.job_no = $1 AND h.worker_no = $2 ORDER BY h.revision DESC
+"""
+
+
+class Standing(Struct, frozen=True):
+    """What is believed of a worker now; by: the policy, or a person."""
+
+    worker_no: int
+    state: str
+    by: str
+    reason: str
+
+
+class Verdict(Struct, frozen=True):
+    """What is to be believed of a worker, why, and the numbers that it rests on."""
+
+    worker_no: int
+    state: str
+    reason: str
+    evidence: dict[str, Any] = {}
+    by: str = "policy"
+
+
+class Change(Struct, frozen=True):
+    """One change of what was believed of a worker."""
+
+    revision: int
+    at: datetime
+    state: str
+    by: str
+    reason: str
+    evidence: dict[str, Any]
+
+
+async def standings(conn: Connection, job_no: int) -> list[Standing]:
+    """Return what is believed of each of a job's workers."""
+    return [Standing(*row) for row in await conn.fetch(_STANDINGS, job_no)]
+
+
+async def keep_numbers(conn: Connection, job_no: int, verdicts: Sequence[Verdict]) -> None:
+    """Keep the numbers that the policy goes by, whether or not a state changes."""
+    await conn.execute(_NUMBERS, job_no, [one.worker_no for one in verdicts], [one.evidence for one in verdicts])
+
+
+async def change(conn: Connection, job_no: int, verdicts: Sequence[Verdict], now: datetime) -> None:
+    """Change what is believed of workers, each with a row of history. The caller holds the job's lock."""
+    if verdicts:
+        await conn.execute(
+            _CHANGE,
+            job_no,
+            now,
+            [one.worker_no for one in verdicts],
+            [one.state for one in verdicts],
+            [one.by for one in verdicts],
+            [one.reason for one in verdicts],
+            [one.evidence for one in verdicts],
+        )
+
+
+async def history(conn: Connection, job_no: int, worker_no: int) -> list[Change]:
+    """Return every change of what was believed of a worker, the latest first."""
+    return [Change(*row) for row in await conn.fetch(_HISTORY, job_no, worker_no)]
