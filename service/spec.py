@@ -118,7 +118,7 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
     bundle: Bundle = field(default_factory=Bundle)
     redundancy: Redundancy = field(default_factory=Redundancy)
     times: Times = field(default_factory=Times)
-    requirements: Annotated[tuple[Requirement, ...], Meta(max_length=10)] = ()
+    requirements: Annotated[tuple[Requirement, ...], Meta(max_length=9)] = ()
     trust: Trust = field(default_factory=Trust)
     market: Annotated[str, Meta(min_length=1, max_length=64)] = "house"
     allow_ten_or_more: bool = False

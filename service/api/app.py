@@ -18,6 +18,7 @@ from service.api import (
     keys,
     labels,
     progress,
+    trust,
     uploads,
     workers,
 )
@@ -28,7 +29,7 @@ from service.store.keys import Caller
 _BY_TAG = {
     "jobs": (jobs, job_actions, estimates, progress),
     "items": (uploads, items),
-    "results": (labels, answers, workers),
+    "results": (labels, answers, workers, trust),
     "keys": (keys,),
     "description": (documents,),
 }

@@ -22,13 +22,16 @@ from service.app import Service
 from service.store import keys
 from service.store.keys import Caller
 
-Scope: TypeAlias = Literal["jobs:read", "jobs:write", "labels:read", "workers:read", "workers:identify", "keys:write"]
+Scope: TypeAlias = Literal[
+    "jobs:read", "jobs:write", "labels:read", "workers:read", "workers:judge", "workers:identify", "keys:write"
+]
 
 SCOPES: Final[dict[Scope, str]] = {
     "jobs:read": "see jobs, their items, gold, progress and estimates",
     "jobs:write": "create, launch, pause, resume and cancel jobs, add and withdraw items and gold",
     "labels:read": "read labels and answers",
     "workers:read": "read workers' reliability, by Assay's own ids",
+    "workers:judge": "suspend and reinstate workers",
     "workers:identify": "see the market's ids of workers, which are personal data",
     "keys:write": "list, make and revoke API keys, with no more scopes than one's own",
 }

@@ -18,6 +18,7 @@ from service.store.keys import Caller
 Given: TypeAlias = NamedDependency[SkipValidation[Service]]
 By: TypeAlias = NamedDependency[SkipValidation[Caller]]
 JobId: TypeAlias = Annotated[str, PathParameter(description="the job's id, `job_…`")]
+WorkerId: TypeAlias = Annotated[str, PathParameter(description="Assay's own id of the worker, `worker_…`")]
 KeyId: TypeAlias = Annotated[str, PathParameter(description="the key's id, `key_…`")]
 
 

@@ -13,6 +13,10 @@ from service.store.dues import Connection
 _STANDINGS = """
 SELECT worker_no, trust_state, trust_by, trust_reason FROM job_worker WHERE job_no = $1 ORDER BY worker_no
 """
+_FIND = """
+SELECT worker_no, worker_id, trust_state, trust_by, trust_reason, trust, barred FROM job_worker
+WHERE job_no = $1 AND worker_id = $2
+"""
 _NUMBERS = """
 UPDATE job_worker w SET trust = v.evidence FROM unnest($2::int4[], $3::jsonb[]) AS v (worker_no, evidence)
 WHERE w.job_no = $1 AND w.worker_no = v.worker_no AND w.trust IS DISTINCT FROM v.evidence
@@ -44,6 +48,18 @@ class Standing(Struct, frozen=True):
     reason: str
 
 
+class Believed(Struct, frozen=True):
+    """What is believed of one worker now, with the numbers; barred: the market is known to keep them out."""
+
+    worker_no: int
+    worker_id: str
+    state: str
+    by: str
+    reason: str
+    evidence: dict[str, Any]
+    barred: bool
+
+
 class Verdict(Struct, frozen=True):
     """What is to be believed of a worker, why, and the numbers that it rests on."""
 
@@ -68,6 +84,12 @@ class Change(Struct, frozen=True):
 async def standings(conn: Connection, job_no: int) -> list[Standing]:
     """Return what is believed of each of a job's workers."""
     return [Standing(*row) for row in await conn.fetch(_STANDINGS, job_no)]
+
+
+async def find(conn: Connection, job_no: int, worker_id: str) -> Believed | None:
+    """Return what a job believes of a worker, or None where they have not worked on it."""
+    row = await conn.fetchrow(_FIND, job_no, worker_id)
+    return None if row is None else Believed(*row)
 
 
 async def keep_numbers(conn: Connection, job_no: int, verdicts: Sequence[Verdict]) -> None:

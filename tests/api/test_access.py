@@ -13,7 +13,11 @@ from service.api.openapi import routes
 from tests.api.conftest import SPEC, Api, items
 
 OPEN = {("GET", "/v1/openapi.json"), ("GET", "/v1/docs")}
-PLACES = {"job_id": "job_01m7y0h4r6efatbz2xjg4wcwpc", "key_id": "key_01m7y0h4r6efatbz2xjg4wcwpc"}
+PLACES = {
+    "job_id": "job_01m7y0h4r6efatbz2xjg4wcwpc",
+    "key_id": "key_01m7y0h4r6efatbz2xjg4wcwpc",
+    "worker_id": "worker_01m7y0h4r6efatbz2xjg4wcwpc",
+}
 
 
 def table(app: Litestar) -> Iterator[tuple[str, str, str | None]]:
@@ -83,11 +87,15 @@ async def test_a_revoked_key_is_useless_at_once(api: Api) -> None:
 async def test_another_teams_job_is_as_if_it_were_not_there(api: Api, app: Litestar) -> None:
     job_id = await api.job_with_items()
     stranger = await api.as_key(*SCOPES, team="strangers")
-    bodies = {"changeJob": {"budget": "1.00"}, "withdrawItems": {"external_ids": ["item-0"]}}
+    bodies = {
+        "changeJob": {"budget": "1.00"},
+        "withdrawItems": {"external_ids": ["item-0"]},
+        "setTrust": {"state": "suspended", "reason": "why"},
+    }
     for method, path, handler in routes(app):
         if "{job_id}" not in path:
             continue
-        here = path.removeprefix("/v1").format(job_id=job_id)
+        here = path.removeprefix("/v1").format(**PLACES | {"job_id": job_id})
         body = bodies.get(str(handler.operation_id), items(1) if method == "POST" else None)
         answer = await stranger(method, here, json=body)
         nowhere = await stranger(method, path.removeprefix("/v1").format(**PLACES), json=body)
