@@ -46,6 +46,7 @@ class Blocks:
         """
         per_block = max(LEAST_ANSWERS, 4 * cells)
         n_blocks = max(1, min(MOST_BLOCKS, table.n_answers // per_block))
+        n_blocks = 1 << (n_blocks.bit_length() - 1)  # as many for each of two, four or eight cores
         targets = np.linspace(0, table.n_answers, n_blocks + 1)[1:-1]
         cuts = np.searchsorted(table.offsets, targets)
         self.bounds = [int(cut) for cut in (0, *cuts, table.n_items)]
@@ -70,3 +71,10 @@ class Blocks:
         if self._pool is None:
             return list(map(function, *jobs))
         return list(self._pool.map(function, *jobs))
+
+    def share(self, count: int, function: Callable[[int, int], T]) -> list[T]:
+        """Call ``function(first, last)`` for ranges that make up ``range(count)``, as many as there are blocks."""
+        cuts = [count * block // len(self) for block in range(len(self) + 1)]
+        if self._pool is None:
+            return list(map(function, cuts[:-1], cuts[1:]))
+        return list(self._pool.map(function, cuts[:-1], cuts[1:]))

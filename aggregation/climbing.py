@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aggregation.arrays import Floats, Ints
-    from aggregation.latent import Latent
+    from aggregation.fit import Fit
 
 # Two climbs whose bounds differ by less have ended at one summit.
 WORTH = 1e-6
@@ -27,7 +27,7 @@ def check_limits(max_iter: int, tol: float) -> None:
         raise ValueError(f"tol must not be negative, but is {tol}")
 
 
-def fit_from_votes(fit: Latent, max_iter: int, tol: float) -> Result:
+def fit_from_votes(fit: Fit, max_iter: int, tol: float) -> Result:
     """
     Climb from majority vote and, where there is gold, also from what gold alone says of the workers.
 
@@ -40,7 +40,7 @@ def fit_from_votes(fit: Latent, max_iter: int, tol: float) -> Result:
     return better_with_gold(fit, result, max_iter, tol)
 
 
-def better_with_gold(fit: Latent, result: Result, max_iter: int, tol: float) -> Result:
+def better_with_gold(fit: Fit, result: Result, max_iter: int, tol: float) -> Result:
     """Climb from what gold alone says, where there is gold, and keep the higher of the two."""
     if not fit.clamp.known.any():
         return result
@@ -49,7 +49,7 @@ def better_with_gold(fit: Latent, result: Result, max_iter: int, tol: float) -> 
     return other if other.objective[-1] > result.objective[-1] + WORTH else result
 
 
-def unswitch(fit: Latent, result: Result, max_iter: int, tol: float) -> Result:
+def unswitch(fit: Fit, result: Result, max_iter: int, tol: float) -> Result:
     """
     Put exchanged labels right where there is no gold to name them.
 

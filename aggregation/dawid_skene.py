@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aggregation import confusion as confusion_kernels
 from aggregation import kernels, squarem
 from aggregation.blocks import Blocks
 from aggregation.climbing import better_with_gold, check_limits, fit_from_votes, warn_unless_converged
-from aggregation.latent import Latent
+from aggregation.fit import Fit
 from aggregation.prior import Prior
 
 if TYPE_CHECKING:
@@ -31,8 +32,20 @@ if TYPE_CHECKING:
 LARGE = 1_000_000
 
 
-class DawidSkene(Latent):
-    """A confusion matrix for each worker, with Dirichlet priors."""
+class DawidSkene(Fit):
+    """
+    A confusion matrix for each worker, with Dirichlet priors.
+
+    Attributes
+    ----------
+    parameters : (n_workers * n_labels**2 + n_labels,) float64
+        All probabilities in one vector, of which the next two are views.
+    weights : (n_workers, n_labels, n_labels) float64
+        Confusion by worker, answered and true label.
+    shares : (n_labels,) float64
+        Prevalence.
+
+    """
 
     method = "dawid_skene"
 
@@ -41,35 +54,47 @@ class DawidSkene(Latent):
         self.prior, self.accelerate = prior, accelerate
         confusion = prior.confusion[None] if prior.confusion.ndim == 2 else prior.confusion
         self._prior_counts = np.ascontiguousarray(confusion.transpose(0, 2, 1), dtype=np.float64)
+        cells = table.n_workers * table.n_labels**2
+        self.parameters = np.zeros(cells + table.n_labels)
+        self.weights = self.parameters[:cells].reshape(self.counts.shape[1:])
+        self.shares = self.parameters[cells:]
+        self._accepted = clamp.accepted / np.maximum(clamp.accepted.sum(axis=1, keepdims=True), 1)
+        self._kernel = confusion_kernels.expect_for(table.n_labels)
 
     def maximise(self) -> None:
         """Set the modes that the counts and the prior imply."""
-        self.penalty = kernels.maximise(self.counts, self._prior_counts, self.log_confusion)
-        weight = np.maximum(self.class_counts.sum(axis=0) + self.prior.prevalence, kernels.FLOOR)
-        self.log_prevalence[:] = np.log(weight / weight.sum())
-        self.penalty += float(self.prior.prevalence @ self.log_prevalence)
+        densities = self.blocks.share(
+            self.table.n_workers,
+            lambda first, last: confusion_kernels.maximise(first, last, self.counts, self._prior_counts, self.weights),
+        )
+        self._set_shares(self.class_counts.sum(axis=0) + self.prior.prevalence + kernels.FLOOR, sum(densities))
+
+    def normalise(self) -> None:
+        """Bring parameters that were set from outside back to where each row is a distribution."""
+        densities = self.blocks.share(
+            self.table.n_workers,
+            lambda first, last: confusion_kernels.normalise(first, last, self._prior_counts, self.weights),
+        )
+        self._set_shares(np.maximum(self.shares, kernels.FLOOR), sum(densities))
+
+    def _set_shares(self, weight: Floats, log_density: float) -> None:
+        self.shares[:] = weight / weight.sum()
+        self.penalty = log_density + float((self.prior.prevalence + kernels.FLOOR) @ np.log(self.shares))
 
     def climb(self, max_iter: int, tol: float) -> Result:
         """Climb, by extrapolation where that is asked for and the parameters are fewer than the answers."""
-        if not self.accelerate or self.log_confusion.size > self.table.n_answers:
+        if not self.accelerate or self.weights.size > self.table.n_answers:
             return super().climb(max_iter, tol)
         objective, converged = squarem.climb(self, max_iter, tol)
         return self.result(objective, converged=converged)
 
-    def parameters(self) -> Floats:
-        """Read confusion and prevalence as one vector of probabilities."""
-        both: Floats = np.exp(np.concatenate([self.log_confusion.ravel(), self.log_prevalence]))
-        return both
+    def confusion(self) -> Floats:
+        """Give the confusion matrices, (n_workers, true, answered)."""
+        return np.ascontiguousarray(self.weights.transpose(0, 2, 1))
 
-    def set_parameters(self, parameters: Floats) -> None:
-        """Set confusion and prevalence from a vector, brought back to where each row is a distribution."""
-        kept = np.maximum(parameters, kernels.FLOOR)
-        cells = kept[: self.log_confusion.size].reshape(self.log_confusion.shape)
-        np.log(cells / cells.sum(axis=1, keepdims=True), out=self.log_confusion)
-        shares = kept[self.log_confusion.size :]
-        np.log(shares / shares.sum(), out=self.log_prevalence)
-        self.penalty = float((self._prior_counts * self.log_confusion).sum())
-        self.penalty += float(self.prior.prevalence @ self.log_prevalence)
+    def prevalence(self) -> Floats:
+        """Give the share of each label, (n_labels,)."""
+        return self.shares.copy()
 
     def resume(self, earlier: Result) -> None:
         """Set the parameters of an earlier result; workers who came since then begin where the prior is."""
@@ -79,9 +104,26 @@ class DawidSkene(Latent):
         self.class_counts[:] = 0.0
         self.maximise()
         known = min(earlier.confusion.shape[0], self.table.n_workers)
-        matrices = np.maximum(earlier.confusion[:known], kernels.FLOOR).transpose(0, 2, 1)
-        self.log_confusion[:known] = np.log(matrices)
-        self.log_prevalence[:] = np.log(np.maximum(earlier.prevalence, kernels.FLOOR))
+        self.weights[:known] = earlier.confusion[:known].transpose(0, 2, 1)
+        self.shares[:] = earlier.prevalence
+        self.normalise()
+
+    def _expect(self, block: int, first: int, last: int) -> tuple[float, float]:
+        table = self.table
+        return self._kernel(
+            first,
+            last,
+            table.offsets,
+            table.worker,
+            table.label,
+            self.clamp.row,
+            self._accepted,
+            self.shares,
+            self.weights,
+            self.posterior,
+            self.counts[block],
+            self.class_counts[block],
+        )
 
 
 def dawid_skene(

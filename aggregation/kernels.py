@@ -182,30 +182,14 @@ def _expect(size: int) -> Callable[..., tuple[float, float]]:
 
 
 @compiled
-def maximise(counts: Floats, prior: Floats, log_confusion: Floats) -> float:
-    """Merge the counts of all blocks, (block, worker, answered, true), and set each worker's log confusion.
-
-    ``prior`` is (1 or n_workers, answered, true). Returns the log density of the prior, up to a constant.
-    """
-    n_blocks, n_workers, n_labels, _ = counts.shape
-    total = np.empty(n_labels)
-    log_prior = 0.0
-    for w in range(n_workers):
-        own = prior[w if prior.shape[0] > 1 else 0]
-        out = log_confusion[w]
-        total[:] = 0.0
-        for a in range(n_labels):
-            for k in range(n_labels):
-                n = own[a, k]
-                for b in range(n_blocks):
-                    n += counts[b, w, a, k]
-                n = max(n, FLOOR)
-                out[a, k] = n
-                total[k] += n
-        for k in range(n_labels):
-            total[k] = math.log(total[k])
-        for a in range(n_labels):
-            for k in range(n_labels):
-                out[a, k] = math.log(out[a, k]) - total[k]
-                log_prior += own[a, k] * out[a, k]
-    return log_prior
+def choose(first: int, last: int, posterior: Floats, rank: Floats, tie: float, labels: Ints) -> None:
+    """Pick the most probable label of a block's items: of those within ``tie``, the first of the highest rank."""
+    for i in range(first, last):
+        top = posterior[i, 0]
+        for k in range(1, rank.size):
+            top = max(top, posterior[i, k])
+        chosen = -1
+        for k in range(rank.size):
+            if posterior[i, k] >= top - tie and (chosen < 0 or rank[k] > rank[chosen]):
+                chosen = k
+        labels[i] = chosen

@@ -76,10 +76,15 @@ def most_probable(posterior: Floats, prevalence: Floats) -> Ints:
     """
     if not posterior.size:
         return np.zeros(posterior.shape[0], dtype=np.int64)
-    # Ranks, not values, so that labels of equal prevalence (to rounding) fall back on the index.
-    rank = np.round(prevalence, 9)
+    rank = ranks(prevalence)
     labels: Ints = posterior.argmax(axis=1)
     tied = posterior >= posterior.max(axis=1, keepdims=True) - TIE
     unsure = np.flatnonzero(np.count_nonzero(tied, axis=1) > 1)
     labels[unsure] = np.where(tied[unsure], rank, -1.0).argmax(axis=1)
     return labels
+
+
+def ranks(prevalence: Floats) -> Floats:
+    """Round prevalence, (n_labels,), so that labels of which one is as common as the other fall back on the index."""
+    rounded: Floats = np.round(prevalence, 9)
+    return rounded

@@ -20,17 +20,20 @@ if TYPE_CHECKING:
 GROWTH = 4.0
 # Bounds that differ by less, in proportion, are level: were rounding to decide between two ways, the same answers
 # numbered otherwise would be climbed by another.
-LEVEL = 1e-11
+LEVEL = 1e-13
 
 
 class Accelerable(Protocol):
-    """A fit whose parameters can be read and set as one vector."""
+    """A fit whose parameters are one vector that can be set in place."""
 
+    penalty: float
+
+    @property
     def parameters(self) -> Floats:
-        """Read the parameters, (n,)."""
+        """The parameters, (n,)."""
 
-    def set_parameters(self, parameters: Floats) -> None:
-        """Set parameters, which may lie a little outside of what is allowed."""
+    def normalise(self) -> None:
+        """Bring parameters that were set, and may lie a little outside of what is allowed, back into it."""
 
     def maximise(self) -> None:
         """Take the step of maximisation."""
@@ -44,30 +47,37 @@ def climb(fit: Accelerable, max_iter: int, tol: float) -> tuple[list[float], boo
     objective: list[float] = []
     fit.expect()
     longest = GROWTH
+    start, step, bend, second = (np.empty_like(fit.parameters) for _ in range(4))
     while len(objective) < max_iter:
-        start = fit.parameters()
+        start[:] = fit.parameters
         fit.maximise()
         bound, change = fit.expect()
         objective.append(bound)
         if change <= tol or len(objective) == max_iter:
             return objective, change <= tol
-        first = fit.parameters()
+        np.subtract(fit.parameters, start, out=step)
+        start[:] = fit.parameters
         fit.maximise()
-        second = fit.parameters()
-        step = first - start
-        bend = second - first - step
+        second[:], penalty = fit.parameters, fit.penalty
+        np.subtract(second, start, out=bend)
+        bend -= step
         stride = min(float(np.sqrt(float(step @ step) / max(float(bend @ bend), 1e-300))), longest)
         if stride <= 1.0:
             bound, change = fit.expect()
         else:
-            fit.set_parameters(start + 2 * stride * step + stride**2 * bend)
+            # From the first of the two steps: its beginning + 2 stride step + stride^2 bend.
+            step *= 2 * stride - 1
+            bend *= stride**2
+            np.add(start, step, out=fit.parameters)
+            np.add(fit.parameters, bend, out=fit.parameters)
+            fit.normalise()
             reached, change = fit.expect()
             if reached >= bound - LEVEL * (1 + abs(bound)):
                 bound = reached
                 longest = longest * GROWTH if stride >= longest else longest
             else:
                 longest = max(longest / GROWTH, 1.0 + 1e-9)
-                fit.set_parameters(second)
+                fit.parameters[:], fit.penalty = second, penalty
                 bound, change = fit.expect()
         objective.append(bound)
         if change <= tol:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from aggregation import METHODS, ConvergenceWarning, LabelTable, aggregate
-from aggregation.kernels import MOST_UNROLLED
+from aggregation.confusion import MOST_LANES
 
 
 def warm() -> None:
@@ -15,7 +15,7 @@ def warm() -> None:
         warnings.simplefilter("ignore", ConvergenceWarning)
         for method in METHODS:
             aggregate(LabelTable.from_arrays(*arrays, n_labels=2), method=method)
-        for n_labels in range(3, MOST_UNROLLED + 2):
+        for n_labels in range(3, MOST_LANES + 2):
             aggregate(LabelTable.from_arrays(*arrays, n_labels=n_labels))
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregation import ConvergenceWarning, LabelTable, Prior, aggregate
+from aggregation.kernels import FLOOR
 
 pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
 
@@ -22,8 +23,8 @@ def log_joint(table, result):
 
 
 def log_prior(result, prior):
-    confusion = np.broadcast_to(prior.confusion, result.confusion.shape)
-    return (confusion * np.log(result.confusion)).sum() + prior.prevalence @ np.log(result.prevalence)
+    confusion = np.broadcast_to(prior.confusion, result.confusion.shape) + FLOOR
+    return (confusion * np.log(result.confusion)).sum() + (prior.prevalence + FLOOR) @ np.log(result.prevalence)
 
 
 def test_posterior_and_bound_are_those_of_the_parameters():
@@ -41,7 +42,7 @@ def test_likelihood_is_that_of_every_way_in_which_the_items_could_be():
     result = aggregate(table, prior=Prior.none(3), max_iter=3)
     joint = log_joint(table, result)
     total = sum(np.exp(sum(joint[i, k] for i, k in enumerate(ks))) for ks in itertools.product(range(3), repeat=4))
-    assert result.objective[-1] == pytest.approx(np.log(total), abs=1e-9)
+    assert result.objective[-1] == pytest.approx(np.log(total) + log_prior(result, Prior.none(3)), abs=1e-9)
 
 
 def test_one_step_by_hand():

@@ -1,0 +1,216 @@
+"""Compiled steps of expectation maximisation where each worker has a confusion matrix.
+
+The weight of a true label is the product of its share and of the probabilities of the item's answers, so the inner
+loop is one multiplication a label; logarithms are taken once for many items. So that no product leaves the range of
+floating point, items with many answers are weighed in bundles of answers, with logarithms between.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aggregation import lanes
+from aggregation.kernels import FLOOR, compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from aggregation.arrays import Floats, Ints
+
+    Array = npt.NDArray[Any]
+
+# With so many labels or fewer, a row of them is one value; with more, an array.
+MOST_LANES = 8
+# The least weight. A bundle's product, with the share of a label, is then at least 1e-303, and normal.
+LEAST = 1e-19
+BUNDLE = 14
+# Below this a product of likelihoods is taken down as a logarithm.
+SMALL = 1e-100
+
+
+@functools.cache
+def expect_for(n_labels: int) -> Callable[..., tuple[float, float]]:
+    """
+    Make the kernel that infers a block of items and counts its answers in one pass.
+
+    ``weights`` and ``counts`` are (worker, answered label, true label), so the inner loop walks memory in order;
+    ``shares`` are those of the accepted labels of each gold item. The kernel returns the block's log likelihood and
+    the largest change of a probability.
+    """
+    return _expect_in_lanes(n_labels) if n_labels <= MOST_LANES else _expect_in_arrays()
+
+
+@compiled
+def bundled(start: Any, begin: Any, end: Any, worker: Array, label: Array, labels: Any, weights: Floats) -> Any:
+    """Weigh an item with many answers; give its weights, of which the largest is 1, and the logarithm of that."""
+    logs = lanes.log(start)
+    for first in range(begin, end, np.uintp(BUNDLE)):
+        row = lanes.fill(start, 1.0)
+        for a in range(first, min(first + np.uintp(BUNDLE), end)):
+            cell = np.uintp(worker[a]) * labels + np.uintp(label[a])
+            row = lanes.multiply(row, lanes.load(start, weights, cell))
+        logs = lanes.add(logs, lanes.log(row))
+    top = lanes.largest(logs)
+    return lanes.exp(lanes.subtract(logs, lanes.fill(start, top))), top
+
+
+def _expect_in_lanes(size: int) -> Callable[..., tuple[float, float]]:
+    one, labels = np.uintp(1), np.uintp(size)
+
+    @compiled
+    def expect(
+        first: int,
+        last: int,
+        offsets: Ints,
+        worker: Array,
+        label: Array,
+        clamp: Array,
+        shares: Floats,
+        prevalence: Floats,
+        weights: Floats,
+        posterior: Floats,
+        counts: Floats,
+        class_counts: Floats,
+    ) -> tuple[float, float]:
+        counts[...] = 0.0
+        start = lanes.load(size, prevalence, np.uintp(0))
+        sums = lanes.fill(size, 0.0)
+        change = lanes.fill(size, 0.0)
+        log_likelihood, likelihood = 0.0, 1.0
+        for i in range(np.uintp(first), np.uintp(last)):
+            begin, end = np.uintp(offsets[i]), np.uintp(offsets[i + one])
+            gold = clamp[i]
+            row = start if gold < 0 else lanes.load(size, shares, np.uintp(gold))
+            if end - begin <= np.uintp(BUNDLE):
+                for a in range(begin, end):
+                    cell = np.uintp(worker[a]) * labels + np.uintp(label[a])
+                    row = lanes.multiply(row, lanes.load(size, weights, cell))
+            else:
+                row, top = bundled(row, begin, end, worker, label, labels, weights)
+                log_likelihood += top
+            total = lanes.total(row)
+            if begin < end:
+                if total < SMALL:
+                    log_likelihood += math.log(total)
+                else:
+                    likelihood *= total
+                    if likelihood < SMALL:
+                        log_likelihood += math.log(likelihood)
+                        likelihood = 1.0
+            row = lanes.divide(row, lanes.fill(size, total))
+            change = lanes.larger(change, lanes.absolute(lanes.subtract(row, lanes.load(size, posterior, i))))
+            lanes.store(posterior, i, row)
+            if gold < 0 and begin < end:
+                sums = lanes.add(sums, row)
+            for a in range(begin, end):
+                lanes.accumulate(counts, np.uintp(worker[a]) * labels + np.uintp(label[a]), row)
+        lanes.store(class_counts, np.uintp(0), sums)
+        return log_likelihood + math.log(likelihood), lanes.largest(change)
+
+    return expect
+
+
+def _expect_in_arrays() -> Callable[..., tuple[float, float]]:
+    @compiled
+    def expect(
+        first: int,
+        last: int,
+        offsets: Ints,
+        worker: Array,
+        label: Array,
+        clamp: Array,
+        shares: Floats,
+        prevalence: Floats,
+        weights: Floats,
+        posterior: Floats,
+        counts: Floats,
+        class_counts: Floats,
+    ) -> tuple[float, float]:
+        n_labels = prevalence.size
+        counts[...] = 0.0
+        class_counts[...] = 0.0
+        log_likelihood, change = 0.0, 0.0
+        logs, row = np.empty(n_labels), np.empty(n_labels)
+        for i in range(first, last):
+            begin, end = offsets[i], offsets[i + 1]
+            gold = clamp[i]
+            row[:] = prevalence if gold < 0 else shares[gold]
+            logs[:] = 0.0
+            for a in range(begin, end):
+                cell = weights[worker[a], label[a]]
+                for k in range(n_labels):
+                    row[k] *= cell[k]
+                if (a + 1 - begin) % BUNDLE == 0:
+                    logs += np.log(row)
+                    row[:] = 1.0
+            if end - begin >= BUNDLE:
+                logs += np.log(row)
+                top = logs.max()
+                row[:] = np.exp(logs - top)
+                log_likelihood += top
+            total = row.sum()
+            if begin < end:
+                log_likelihood += math.log(total)
+            free = 1.0 if gold < 0 and begin < end else 0.0
+            for k in range(n_labels):
+                row[k] /= total
+                change = max(change, abs(row[k] - posterior[i, k]))
+                posterior[i, k] = row[k]
+                class_counts[k] += free * row[k]
+            for a in range(begin, end):
+                cell = counts[worker[a], label[a]]
+                for k in range(n_labels):
+                    cell[k] += row[k]
+        return log_likelihood, change
+
+    return expect
+
+
+@compiled
+def maximise(first: int, last: int, counts: Floats, prior: Floats, weights: Floats) -> float:
+    """
+    Merge the counts of all blocks, (block, worker, answered, true), and set the weights of some workers.
+
+    ``prior`` is (1 or n_workers, answered, true). Every cell counts `FLOOR` besides, so that no answer is ever
+    impossible. Returns the log density of both, up to a constant.
+    """
+    n_blocks, _, n_labels, _ = counts.shape
+    for w in range(first, last):
+        own = prior[w if prior.shape[0] > 1 else 0]
+        out = weights[w]
+        for a in range(n_labels):
+            for k in range(n_labels):
+                n = own[a, k] + FLOOR
+                for b in range(n_blocks):
+                    n += counts[b, w, a, k]
+                out[a, k] = n
+    return normalise(first, last, prior, weights)
+
+
+@compiled
+def normalise(first: int, last: int, prior: Floats, weights: Floats) -> float:
+    """Make distributions of some workers' weights, none below `FLOOR` before; return the prior's log density."""
+    n_labels = weights.shape[1]
+    total = np.empty(n_labels)
+    log_prior = 0.0
+    for w in range(first, last):
+        own = prior[w if prior.shape[0] > 1 else 0]
+        out = weights[w]
+        total[:] = 0.0
+        for a in range(n_labels):
+            for k in range(n_labels):
+                out[a, k] = max(out[a, k], FLOOR)
+                total[k] += out[a, k]
+        for k in range(n_labels):
+            total[k] = 1.0 / total[k]
+        for a in range(n_labels):
+            for k in range(n_labels):
+                out[a, k] = max(out[a, k] * total[k], LEAST)
+                log_prior += (own[a, k] + FLOOR) * math.log(out[a, k])
+    return log_prior

@@ -1,0 +1,158 @@
+"""What every model of latent labels has in common: states, counts, and the climb of expectation maximisation.
+
+An item is in one of ``n_labels * subtypes`` states; state ``k * subtypes + m`` has the true label ``k``. Models
+differ in how they weigh a worker's answer in a state, and in how they set these weights from the expected counts.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aggregation import kernels
+from aggregation.result import TIE, Result, ranks
+
+if TYPE_CHECKING:
+    from aggregation.arrays import Floats, Ints
+    from aggregation.blocks import Blocks
+    from aggregation.gold import Clamp
+    from aggregation.table import LabelTable
+
+# 4 GiB of confusion matrices, and as much again for their counts.
+MOST_CELLS = 1 << 29
+
+
+class Fit:
+    """
+    The state of a fit: posterior and counts, and the two steps that go from one to another.
+
+    Attributes
+    ----------
+    posterior : (n_items, n_states) float64
+    counts : (n_blocks, n_workers, n_labels, n_states) float64
+        Expected answers by worker, answered label and state: the kernels walk them in this order.
+    class_counts : (n_blocks, n_states) float64
+        Expected items by state, of those that were answered and are not gold.
+    penalty : float
+        What the bound has besides the likelihood: the log density of the priors, or minus a divergence from them.
+
+    """
+
+    method = "fit"
+
+    def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, *, subtypes: int = 1) -> None:
+        n_labels, n_states = table.n_labels, table.n_labels * subtypes
+        cells = table.n_workers * n_labels * n_states
+        if cells > MOST_CELLS:
+            raise ValueError(
+                f"{table.n_workers} workers over {n_labels} labels have {cells:,} cells of confusion, and at most "
+                f"{MOST_CELLS:,} are held: use majority, wawa or glad, which need none"
+            )
+        self.table, self.clamp, self.blocks, self.subtypes = table, clamp, blocks, subtypes
+        self.counts = np.zeros((len(blocks), table.n_workers, n_labels, n_states))
+        self.class_counts = np.zeros((len(blocks), n_states))
+        self.posterior = np.zeros((table.n_items, n_states))
+        self.penalty = 0.0
+
+    def maximise(self) -> None:
+        """Set the weights and the penalty that the counts imply."""
+        raise NotImplementedError
+
+    def confusion(self) -> Floats:
+        """Give the confusion matrices, (n_workers, true, answered)."""
+        raise NotImplementedError
+
+    def prevalence(self) -> Floats:
+        """Give the share of each label, (n_labels,)."""
+        raise NotImplementedError
+
+    def votes(self) -> Floats:
+        """Give each label's share of the answers to each item, gold clamped, (n_items, n_labels); see `majority`."""
+        posterior = np.empty((self.table.n_items, self.table.n_labels))
+        sums = np.empty((len(self.blocks), self.table.n_labels))
+        table, clamp = self.table, self.clamp
+
+        def vote(block: int, first: int, last: int) -> None:
+            kernels.vote(first, last, table.offsets, table.label, clamp.row, clamp.accepted, posterior, sums[block])
+
+        self.blocks.map(vote)
+        total = sums.sum(axis=0)
+        unknown = (np.diff(table.offsets) == 0) & ~clamp.known
+        if unknown.any():
+            posterior[unknown] = total / total.sum() if total.any() else 1 / table.n_labels
+        return posterior
+
+    def agreement(self) -> Floats:
+        """Count answers by label given and, as the posterior has it, true label, (n_labels, n_labels)."""
+        n_labels = self.table.n_labels
+        counts: Floats = self.counts.sum(axis=(0, 1)).reshape(n_labels, n_labels, self.subtypes).sum(axis=2)
+        return counts
+
+    def begin(self, posterior: Floats, *, gold_only: bool = False) -> None:
+        """Set the weights that a distribution over states implies, counting all answers or those to gold."""
+        self.posterior = posterior
+        self.blocks.map(partial(self._tally, gold_only=gold_only))
+        self.maximise()
+
+    def expect(self) -> tuple[float, float]:
+        """Infer the posterior and count with it; give the bound at these weights, and the largest change."""
+        pairs = self.blocks.map(self._expect)
+        return sum(pair[0] for pair in pairs) + self.penalty, max(pair[1] for pair in pairs)
+
+    def climb(self, max_iter: int, tol: float) -> Result:
+        """Repeat both steps until no probability changes by more than ``tol``, and end on an expectation."""
+        objective: list[float] = []
+        converged = False
+        self.expect()
+        while not converged and len(objective) < max_iter:
+            self.maximise()
+            bound, change = self.expect()
+            objective.append(bound)
+            converged = change <= tol
+        return self.result(objective, converged=converged)
+
+    def result(self, objective: list[float], *, converged: bool) -> Result:
+        """Take the present state down as a result."""
+        n_items, prevalence = self.table.n_items, self.prevalence()
+        posterior = self.posterior
+        if self.subtypes > 1:
+            posterior = posterior.reshape(n_items, self.table.n_labels, self.subtypes).sum(axis=2)
+        return Result(
+            posterior=posterior,
+            labels=self._most_probable(posterior, prevalence),
+            confusion=self.confusion(),
+            prevalence=prevalence,
+            objective=np.array(objective),
+            n_iter=len(objective),
+            converged=converged,
+            method=self.method,
+            params={},
+        )
+
+    def _most_probable(self, posterior: Floats, prevalence: Floats) -> Ints:
+        """Pick labels as `result.most_probable` does, block by block."""
+        labels = np.empty(self.table.n_items, dtype=np.int64)
+        rank = ranks(prevalence)
+        self.blocks.map(lambda _, first, last: kernels.choose(first, last, posterior, rank, TIE, labels))
+        return labels
+
+    def _tally(self, block: int, first: int, last: int, *, gold_only: bool) -> None:
+        table = self.table
+        kernels.tally(
+            first,
+            last,
+            table.offsets,
+            table.worker,
+            table.label,
+            self.clamp.row,
+            self.posterior,
+            self.counts[block],
+            self.class_counts[block],
+            gold_only,
+        )
+
+    def _expect(self, block: int, first: int, last: int) -> tuple[float, float]:
+        """Take the step of expectation for a block; give its log likelihood, and the largest change."""
+        raise NotImplementedError
