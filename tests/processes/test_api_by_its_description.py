@@ -1,0 +1,200 @@
+"""The whole API held to its own description: schemathesis makes requests of it, and checks every answer against it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import schemathesis
+from schemathesis.engine import events, from_schema
+
+from foundation.clock import ManualClock
+from foundation.ids import new_id
+from foundation.postgres.pool import create_pool
+from service.api.auth import SCOPES
+from service.api.openapi import document
+from service.store import teams
+from tests.api.conftest import Api, golds, items, make_key, open_service
+from tests.api.facts import Facts
+from tests.processes.conftest import Process, free_port
+
+SEED = 20260105
+EXAMPLES = 20  # of each operation, beside those that cover its schema
+JOB = "/v1/jobs/{job_id}"
+TRUST = f"{JOB}/workers/{{worker_id}}/trust"
+FROM = {"launch": "draft", "pause": "running", "resume": "paused", "cancel": "running"}
+EACH = 3
+
+
+class Seeded:
+    """Jobs in every state, with all that the pipeline would have stored of them, and keys."""
+
+    def __init__(self, api: Api, conn: asyncpg.Connection) -> None:
+        self.api, self.conn = api, conn
+        self.values: dict[str, list[str]] = {}
+
+    async def plant(self) -> None:
+        states = ("draft", "running", "paused") * EACH + ("cancelling", "cancelled", "done")
+        self.values["job"] = [await self.job(state) for state in states]
+        for action, state in FROM.items():  # jobs that this action alone changes
+            self.values[action] = [await self.job(state) for _ in range(EACH)]
+        self.values["known"] = [await self.job("running")]
+        workers = await self.api("GET", f"/jobs/{self.values['known'][0]}/workers")
+        self.values["worker"] = [worker["worker"] for worker in workers.json()["data"]]
+        made = [await self.api("POST", "/keys", json={"name": "spare", "scopes": ["jobs:read"]}) for _ in range(EACH)]
+        self.values["key"] = [answer.json()["key_id"] for answer in made]
+
+    async def job(self, state: str) -> str:
+        job_id = await self.api.job(bundle={"items": 2, "gold": 1}, budget="1000.00")
+        assert (await self.api.upload(job_id, items(4))).status_code == 200
+        assert (await self.api.upload(job_id, golds(60), "gold")).status_code == 200
+        if state == "draft":
+            return job_id
+        assert (await self.api("POST", f"/jobs/{job_id}/launch")).status_code == 200
+        facts = await Facts.of(self.api, self.conn, job_id)
+        hit_no = await facts.hit([0, 4, 1])
+        workers = [await facts.worker(f"W{n}", right=n, total=2) for n in range(2)]
+        await facts.answers(hit_no, workers[0], [(0, 1), (4, 0), (1, 2)])
+        await facts.answers(hit_no, workers[1], [(0, 1), (4, 1)], state="submitted")
+        run_no, _ = await facts.run()
+        await facts.consensus(run_no, 0, [0.05, 0.9, 0.05])
+        await facts.consensus(run_no, 1, [0.3, 0.3, 0.4], n_answers=1)
+        await facts.settle(0, "target")
+        await facts.confuse(workers[0], run_no, [0.8, 0.1, 0.1] * 3)
+        await self.conn.execute(
+            """UPDATE job SET state = $2, pause_reason = CASE $2 WHEN 'paused' THEN 'asked for' END,
+            ended_at = CASE WHEN $2 IN ('cancelled', 'done') THEN $3::timestamptz END WHERE job_no = $1""",
+            facts.job_no,
+            state,
+            facts.now,
+        )
+        return job_id
+
+
+def config(seeded: Seeded, key: str) -> schemathesis.Config:
+    """Return what schemathesis is told: a seed, real ids more often than made-up ones, and what it may not ask."""
+
+    def real(name: str) -> dict[str, Any]:
+        return {"dictionary": name, "probability": 0.9}
+
+    return schemathesis.Config.from_dict(
+        {
+            "seed": SEED,
+            "continue-on-failure": True,
+            "headers": {"Authorization": f"Bearer {key}"},
+            "generation": {"deterministic": True, "database": "none", "max-examples": EXAMPLES},
+            "phases": {"stateful": {"max-steps": 6, "generation": {"max-examples": EXAMPLES}}},
+            "dictionaries": {name: {"values": values} for name, values in seeded.values.items()},
+            "parameters": {"path.job_id": real("job"), "path.key_id": real("key")},
+            "operations": [
+                *({"include-name": f"POST {JOB}/{one}", "parameters": {"path.job_id": real(one)}} for one in FROM),
+                *(
+                    {"include-name": f"POST {JOB}/{one}", "generation": {"max-examples": 80}}
+                    for one in ("items", "gold")
+                ),
+                {"include-path": TRUST, "parameters": {"path.job_id": real("known"), "path.worker_id": real("worker")}},
+            ],
+            # A schema cannot say every rule: that a payload has what the job's template shows, that a budget suffices.
+            "checks": {"positive_data_acceptance": {"enabled": False}},
+        }
+    )
+
+
+def with_what_the_job_has(_context: schemathesis.HookContext, body: Any) -> Any:
+    """Let generated items and withdrawals be of the seeded jobs; what is wrong with their shape stays wrong."""
+    if isinstance(body, list):
+        return [_with_known_names(number, line) for number, line in enumerate(body)]
+    if isinstance(body, dict) and isinstance(body.get("external_ids"), list):
+        return body | {"external_ids": ["item-3" if _is_name(one) else one for one in body["external_ids"]]}
+    return body
+
+
+def _with_known_names(number: int, line: Any) -> Any:
+    if not isinstance(line, dict) or not isinstance(line.get("payload"), dict):
+        return line
+    known = {"payload": line["payload"] | {"text": "a text"}}
+    if _is_name(line.get("external_id")):
+        known["external_id"] = f"made-{number}"
+    if _is_name(line.get("batch")):
+        known["batch"] = "a batch"
+    if isinstance(line.get("accepted"), str):
+        known["accepted"] = "cat"
+    if all(type(line.get(name)) is int and 1 <= line[name] <= 100 for name in ("minimum", "maximum")):
+        known |= {"minimum": 1, "maximum": 2}
+    return line | known
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= 255
+
+
+@dataclass
+class Run:
+    """What came of a run: how often each operation answered what, and what was wrong."""
+
+    answers: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    wrong: list[str] = field(default_factory=list)
+
+    def note(self, event: events.EngineEvent) -> None:
+        if isinstance(event, events.NonFatalError):
+            self.wrong.append(f"{event.label}: {event.value}")
+        elif isinstance(event, events.FatalError):
+            self.wrong.append(str(event.exception))
+        elif isinstance(event, events.ScenarioFinished):
+            made = event.recorder
+            for case_id, case in made.cases.items():
+                interaction = made.interactions.get(case_id)
+                if interaction is not None and interaction.response is not None:
+                    method = interaction.request.method
+                    self.answers[f"{method} {case.value.path}"][interaction.response.status_code] += 1
+            for checks in made.checks.values():
+                self.wrong += [
+                    f"{made.label}, {check.name}: {check.failure_info.failure}\n{check.failure_info.code_sample}"
+                    for check in checks
+                    if check.failure_info is not None
+                ]
+
+
+def explore(url: str, told: schemathesis.Config) -> Run:
+    schema = schemathesis.openapi.from_url(f"{url}/v1/openapi.json", config=told)
+    schema.hook("map_body")(with_what_the_job_has)
+    run = Run()
+    for event in from_schema(schema).execute():
+        run.note(event)
+    return run
+
+
+async def test_every_answer_is_as_described_whatever_is_asked(
+    empty_dsn: str, folder: Path, start: Callable[..., Process]
+) -> None:
+    """No 5xx; status, media type and shape of every answer are documented; nothing is answered without a key."""
+    port = free_port()
+    serve = start("serve", "--port", str(port), DATABASE_URL=empty_dsn, ASSAY_DATA=str(folder))
+    serve.wait_until_ready(port)
+    url = f"http://127.0.0.1:{port}"
+    async with (
+        await create_pool(empty_dsn, min_size=1, max_size=2, schema="assay") as pool,
+        httpx.AsyncClient(base_url=url) as client,
+        pool.acquire() as conn,
+    ):
+        clock = ManualClock(datetime.now(UTC) - timedelta(hours=1))
+        team = await teams.ensure(conn, new_id("team", clock), "contract", clock.now())
+        key = await make_key(conn, clock, team, tuple(SCOPES))
+        seeded = Seeded(Api(client, open_service(pool, clock), team, key), conn)
+        await seeded.plant()
+
+    run = await asyncio.to_thread(explore, url, config(seeded, key))
+    assert run.wrong == []
+    every = {f"{method.upper()} {path}" for path, item in document()["paths"].items() for method in item}
+    reached = {label for label, answers in run.answers.items() if any(status < 300 for status in answers)}
+    assert every - reached == set(), "each operation did what it was asked at least once"
+    assert sum(answers.total() for answers in run.answers.values()) > 1500
+    assert serve.stop() == 0
+    assert "a request failed" not in serve.output
