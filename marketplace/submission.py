@@ -76,7 +76,7 @@ def create_submission_handler(
 
     @post("/externalSubmit", status_code=200, request_max_body_size=LONGEST_FORM, include_in_schema=False)
     async def submit(request: Request[Any, Any, Any]) -> Response[Any]:
-        rule = misbehaviour.choose("externalSubmit") if misbehaviour else None
+        rule = misbehaviour.choose("externalSubmit", clock.now()) if misbehaviour else None
         if rule is not None and rule.kind in ("fault", "throttle", "drop_before"):
             return LostResponse() if rule.kind == "drop_before" else page(500, *_FAILED)
         try:

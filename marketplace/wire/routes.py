@@ -12,6 +12,8 @@ from litestar.response.base import ASGIResponse
 
 from marketplace.misbehaviour import Rule
 from marketplace.refusal import Refused
+from marketplace.tampering import KINDS as TAMPERING
+from marketplace.tampering import Tampering
 from marketplace.wire.endpoint import LONGEST_REQUEST, MEDIA_TYPE, Endpoint, new_request_id, requested_operation
 from marketplace.wire.faults import Answer, Fault, fault_answer, refusal_answer, service_fault_answer
 from marketplace.wire.model import service_model
@@ -50,6 +52,7 @@ class _Unended(ASGIResponse):
 
 def create_wire_handlers(endpoint: Endpoint, misbehaviour: Misbehaviour | None) -> list[HTTPRouteHandler]:
     """Make the handlers; without a `misbehaviour` there is no way to ask for any."""
+    tampering = Tampering()
 
     @post("/", status_code=200, request_max_body_size=LONGEST_REQUEST, include_in_schema=False)
     async def call(request: AnyRequest) -> Response[bytes]:
@@ -57,7 +60,12 @@ def create_wire_handlers(endpoint: Endpoint, misbehaviour: Misbehaviour | None) 
         request_id = new_request_id()
         if misbehaviour is None:
             return _response(await endpoint.answer(signed, request_id), request_id)
-        return await _misbehave(endpoint, misbehaviour, signed, request_id)
+        rule = misbehaviour.choose(requested_operation(signed), endpoint.clock.now())
+        if rule is not None and rule.kind in TAMPERING:
+            answer = await endpoint.answer(signed, request_id)
+            body = tampering.alter(rule, request=signed.body, answer=answer.body)
+            return _response(Answer(answer.status, body), request_id)
+        return await _misbehave(endpoint, rule, signed, request_id)
 
     @get("/_misbehave", include_in_schema=False)
     async def misbehaving() -> Response[bytes]:
@@ -97,10 +105,7 @@ def _response(answer: Answer, request_id: str) -> Response[bytes]:
     )
 
 
-async def _misbehave(
-    endpoint: Endpoint, misbehaviour: Misbehaviour, signed: SignedRequest, request_id: str
-) -> Response[bytes]:
-    rule = misbehaviour.choose(requested_operation(signed))
+async def _misbehave(endpoint: Endpoint, rule: Rule | None, signed: SignedRequest, request_id: str) -> Response[bytes]:
     kind = rule.kind if rule else None
     if rule is not None and kind == "delay":
         await asyncio.sleep(rule.delay_ms / 1000)

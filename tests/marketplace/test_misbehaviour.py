@@ -108,3 +108,51 @@ async def test_a_rule_that_means_nothing_is_refused_with_a_line(live, rules):
         answer = await http.post(f"{live.url}/mturk/_misbehave", json=rules)
     assert answer.status_code == 400
     assert answer.text.count("\n") == 1
+
+
+async def test_a_rule_may_last_for_a_time_by_the_marketplaces_clock(live):
+    await live.misbehave({"operation": "*", "kind": "fault", "seconds": 3600})
+    for _ in range(2):
+        await live.refused("get_account_balance")
+        live.clock.advance(seconds=1799)
+    live.clock.advance(seconds=2)
+    await live.call("get_account_balance")
+
+
+async def listed(live, size):
+    """Return the ids that a listing gives, page by page."""
+    pages, token = [], {}
+    while True:
+        answer = await live.call("list_hits", MaxResults=size, **token)
+        pages.append([hit["HITId"] for hit in answer["HITs"]])
+        if "NextToken" not in answer:
+            return pages
+        token = {"NextToken": answer["NextToken"]}
+
+
+async def test_lists_repeat_entries_and_leave_them_out(live):
+    for _ in range(4):
+        await live.create_hit()
+    [[a, b], [c, d], []] = await listed(live, 2)
+    await live.misbehave({"operation": "ListHITs", "kind": "repeat"})
+    assert await listed(live, 2) == [[a, a, b], [b, c, d], []]
+    await live.misbehave({"operation": "ListHITs", "kind": "omit", "skip": 1, "count": 1})
+    assert await listed(live, 2) == [[a, b], [d], []]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        ("second_worker", "AOTHER", lambda w, a: [(w, a), ("AOTHER", a)]),
+        ("wrong_worker", "AOTHER", lambda _w, a: [("AOTHER", a)]),
+        ("answer", "<!DOCTYPE", lambda w, _a: [(w, "<!DOCTYPE")]),
+    ],
+)
+async def test_listed_assignments_say_what_was_never_handed_in(live, kind, text, expected):
+    hit = await live.create_hit()
+    worker = await live.worker()
+    await live.submit(hit["HITId"], worker, q1="1")
+    given = (await live.call("list_assignments_for_hit", HITId=hit["HITId"]))["Assignments"][0]["Answer"]
+    await live.misbehave({"operation": "ListAssignmentsForHIT", "kind": kind, "text": text})
+    found = (await live.call("list_assignments_for_hit", HITId=hit["HITId"]))["Assignments"]
+    assert [(one["WorkerId"], one["Answer"]) for one in found] == expected(worker, given)
