@@ -9,6 +9,7 @@ from litestar.di import Provide
 
 from service.api import (
     answers,
+    assignments,
     auth,
     documents,
     estimates,
@@ -29,7 +30,7 @@ from service.store.keys import Caller
 _BY_TAG = {
     "jobs": (jobs, job_actions, estimates, progress),
     "items": (uploads, items),
-    "results": (labels, answers, workers, trust),
+    "results": (labels, answers, assignments, workers, trust),
     "keys": (keys,),
     "description": (documents,),
 }

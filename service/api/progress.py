@@ -35,12 +35,13 @@ class Items(Struct, frozen=True):
 
 
 class Hits(Struct, frozen=True):
-    """A job's HITs: planned, open on the market, shut (expired there), closed (deleted there)."""
+    """A job's HITs: planned, open on the market, shut (expired there), gone (deleted there by others), closed."""
 
     total: int
     planned: int
     open: int
     shut: int
+    gone: int
     closed: int
 
 
@@ -51,7 +52,9 @@ class Assignments(Struct, frozen=True):
     submitted: Annotated[int, Meta(description="handed in and not approved or rejected yet")]
     approved: int
     rejected: int
-    unreadable: Annotated[int, Meta(description="handed in with something that could not be read")]
+    unreadable: Annotated[
+        int, Meta(description="came in with something that could not be used; see assignments?problem=true")
+    ]
 
 
 class EventView(Struct, frozen=True):
@@ -103,6 +106,7 @@ async def get_progress(service: Given, caller: By, job_id: JobId) -> Progress:
             planned=counts.hits.get("planned", 0),
             open=counts.hits.get("open", 0),
             shut=counts.hits.get("shut", 0),
+            gone=counts.hits.get("gone", 0),
             closed=counts.hits.get("closed", 0),
         ),
         assignments=Assignments(

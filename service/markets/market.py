@@ -35,6 +35,10 @@ class Refused(MarketError):
         self.code = code
 
 
+class Gone(Refused):
+    """What it is about is no longer on the market: somebody has deleted or disposed of it."""
+
+
 class RejectedElsewhere(MarketError):
     """The assignment has been rejected, by somebody and not by us."""
 
@@ -122,14 +126,20 @@ class Market(Protocol):
     async def delete_hit(self, market_hit_id: str) -> None:
         """Delete a HIT whose assignments are all reviewed; NotYet where they are not."""
 
+    async def find_hit(self, market_hit_id: str) -> ListedHit | None:
+        """Look one HIT up; None where it is no longer on the market."""
+
     def list_hits(self) -> AsyncIterator[Sequence[ListedHit]]:
         """Page through all HITs of the account: not a snapshot, so one may come twice or not at all."""
 
     async def handed_in(self, market_hit_id: str) -> Sequence[HandedIn]:
-        """Return all assignments of a HIT that have been handed in."""
+        """Return all assignments of a HIT that have been handed in; of one that is gone too, or Gone."""
+
+    async def worker_of(self, market_assignment_id: str) -> str:
+        """Look up whose work an assignment is."""
 
     async def approve(self, market_assignment_id: str) -> None:
-        """Approve an assignment; nothing where it is already. May raise NotYet or RejectedElsewhere."""
+        """Approve an assignment; nothing where it is already. May raise NotYet, RejectedElsewhere or Gone."""
 
     async def qualification(self, name: str, description: str) -> str:
         """Return the id of our qualification of this name, made if there is none."""

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from foundation.clock import Clock
 from service.markets.answer_xml import read_answer_xml
 from service.markets.market import (
+    Gone,
     HandedIn,
     HitProperties,
     HitRequest,
@@ -128,23 +129,27 @@ class MTurkMarket:
 
     async def renew_hit(self, market_hit_id: str, until: datetime) -> None:
         """Offer a HIT again until then."""
-        await self._expire_at(market_hit_id, until)
+        try:
+            await self._expire_at(market_hit_id, until)
+        except Refused:
+            await self._hit(market_hit_id)  # which says whether it is gone
+            raise
 
     async def delete_hit(self, market_hit_id: str) -> None:
         """Delete a HIT; one that is gone or disposed of already is no failure."""
         try:
             await self._call("delete_hit", HITId=market_hit_id)
         except Refused as refusal:
-            if refusal.code == "hitdoesnotexist":
+            if isinstance(refusal, Gone) or await self.find_hit(market_hit_id) is None:
                 return
-            try:
-                answer = await self._call("get_hit", HITId=market_hit_id)
-            except Refused as error:
-                if error.code == "hitdoesnotexist":
-                    return
-                raise
-            if answer["HIT"]["HITStatus"] != "Disposed":
-                raise NotYet(str(refusal)) from None
+            raise NotYet(str(refusal)) from None
+
+    async def find_hit(self, market_hit_id: str) -> ListedHit | None:
+        """Look one HIT up; None where it is deleted or disposed of."""
+        try:
+            return await self._hit(market_hit_id)
+        except Gone:
+            return None
 
     async def list_hits(self) -> AsyncIterator[Sequence[ListedHit]]:
         """Page through all HITs of the account, to the end: an empty page is not the end, no next token is."""
@@ -169,12 +174,17 @@ class MTurkMarket:
                 return list(found.values())
             page["NextToken"] = answer["NextToken"]
 
+    async def worker_of(self, market_assignment_id: str) -> str:
+        """Look up whose work an assignment is: a listing proves less."""
+        answer = await self._call("get_assignment", AssignmentId=market_assignment_id)
+        return str(answer["Assignment"]["WorkerId"])
+
     async def approve(self, market_assignment_id: str) -> None:
         """Approve an assignment. Just after a submit the market may say that its state is wrong: that is NotYet."""
         try:
             await self._call("approve_assignment", AssignmentId=market_assignment_id)
         except Refused as refusal:
-            if isinstance(refusal, OutOfFunds):
+            if isinstance(refusal, OutOfFunds | Gone):
                 raise
             answer = await self._call("get_assignment", AssignmentId=market_assignment_id)
             state = answer["Assignment"]["AssignmentStatus"]
@@ -237,10 +247,20 @@ class MTurkMarket:
         await self._call("update_expiration_for_hit", HITId=market_hit_id, ExpireAt=at)
 
     async def _hit(self, market_hit_id: str) -> ListedHit:
-        return hit_of((await self._call("get_hit", HITId=market_hit_id))["HIT"])
+        hit = (await self._call("get_hit", HITId=market_hit_id))["HIT"]
+        if hit.get("HITStatus") == "Disposed":
+            raise Gone(f"HIT {market_hit_id} has been disposed of", "hitdoesnotexist")
+        return hit_of(hit)
 
     async def _made_before(self, annotation: str, message: str) -> ListedHit:
-        """Return the HIT of an earlier request: its id is somewhere in the message, its annotation proves it."""
+        """Return the HIT of an earlier request: its id is somewhere in the message, its annotation proves it.
+
+        Raises
+        ------
+        Refused
+            Where the HIT has another annotation: it is somebody else's, and not to be taken for ours.
+        """
+        foreign = None
         for market_hit_id in _HIT_ID.findall(message):
             try:
                 answer = await self._call("get_hit", HITId=market_hit_id)
@@ -249,7 +269,14 @@ class MTurkMarket:
             hit = hit_of(answer["HIT"])
             if hit.annotation == annotation:
                 return hit
+            foreign = hit
         earlier = await self._find(annotation)
+        if earlier is None and foreign is not None:
+            raise Refused(
+                f"HIT {foreign.market_hit_id} has been made under this request's token and is annotated "
+                f"{foreign.annotation!r}, not {annotation!r}: it is not ours, and is left alone",
+                "hitalreadyexists",
+            )
         if earlier is None:
             raise Unavailable(
                 f"the market says that a HIT exists already, and lists none with the annotation {annotation}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from foundation.money import format_usd
 from service.markets.market import (
+    Gone,
     HandedIn,
     HitProperties,
     ListedHit,
@@ -34,6 +35,8 @@ def error_of(operation: str, answer: Mapping[str, Any]) -> MarketError:
         return Throttled(text)
     if code == "servicefault" or answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500:
         return Unavailable(text)
+    if turk in {"hitdoesnotexist", "assignmentdoesnotexist"}:
+        return Gone(text, turk)
     if turk == "insufficientfunds":
         return OutOfFunds(text, turk)
     return Refused(text, turk or code)

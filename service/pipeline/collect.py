@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from foundation.ids import new_id
 from service.markets import Market
-from service.markets.market import HandedIn, ListedHit, Unreadable
+from service.markets.market import Gone, HandedIn, ListedHit, Throttled
 from service.metrics import ANSWERS, ASSIGNMENTS
+from service.pipeline.decide import alarm
+from service.pipeline.reading import key_of, read, strays
+from service.pipeline.silence import noticed
 from service.pipeline.stage import Stage
 from service.spec import read_spec
-from service.store import assignments, briefs, dues, effects, hits, pace
+from service.store import assignments, briefs, dues, effects, events, hits, pace
 from service.store.assignments import Read
 from service.store.briefs import Brief
 from service.store.effects import Wanted
@@ -21,6 +25,7 @@ from service.store.hits import LiveHit
 _CHUNK = 100  # HITs whose news is saved in one transaction
 _PARTIAL_EVERY = timedelta(seconds=5)  # a HIT that is not complete is asked after less often
 _PATIENCE = 3.0  # a sweep is followed by a rest of so many times its length
+_LOST_OFTEN = 3  # HITs of one item that were deleted by others, after which a person has to say how to go on
 
 
 async def run(stage: Stage) -> None:
@@ -30,20 +35,23 @@ async def run(stage: Stage) -> None:
     started = stage.clock.now()
     live = {hit.market_hit_id: hit for hit in await hits.live(stage.conn, market_no)}
     if live:
-        listing: dict[str, ListedHit] = {}
-        async for page in market.list_hits():
-            listing |= {hit.market_hit_id: hit for hit in page if hit.market_hit_id in live}
-        sweep = Sweep(stage, market, market_no, started)
-        news = [(live[key], hit) for key, hit in listing.items() if sweep.has_news(live[key], hit)]
-        for first in range(0, len(news), _CHUNK):
-            await sweep.fetch(news[first : first + _CHUNK])
-        quiet = [(live[key], hit) for key, hit in listing.items() if sweep.is_quiet(live[key], hit)]
-        await sweep.save_quiet(quiet)
+        try:
+            async with noticed(stage, market, market_no):
+                await Sweep(stage, market, market_no, started).run(live)
+        except Throttled:
+            await pace.throttled(
+                stage.conn, market_no, float(stage.service.settings.pipeline.effects_in_flight), started
+            )
+            raise
     now = stage.clock.now()
     rest = max(stage.service.settings.pipeline.collect_every, _PATIENCE * (now - started).total_seconds())
     async with stage.conn.transaction():
         again = {"collect": now + timedelta(seconds=rest)} if live else None
         await dues.finish(stage.conn, stage.due, now=now, then=again)
+
+
+Fetched: TypeAlias = tuple[LiveHit, ListedHit | None, Sequence[HandedIn]]
+"""A HIT, what the listing says of it (None: it is gone), and what was handed in."""
 
 
 class Sweep:
@@ -52,6 +60,31 @@ class Sweep:
     def __init__(self, stage: Stage, market: Market, market_no: int, started: datetime) -> None:
         self.stage, self.market, self.market_no, self.started = stage, market, market_no, started
         self._briefs: dict[int, Brief] = {}
+
+    async def run(self, live: Mapping[str, LiveHit]) -> None:
+        """List the market's HITs, and fetch and save what is new of those that are ours."""
+        listing: dict[str, ListedHit] = {}
+        async for page in self.market.list_hits():
+            listing |= {hit.market_hit_id: hit for hit in page if hit.market_hit_id in live}
+        gone = []
+        for hit in self._some([hit for key, hit in live.items() if key not in listing]):
+            # A listing is no snapshot and may leave one out: only the market's word on this very HIT counts.
+            found = await self.market.find_hit(hit.market_hit_id)
+            if found is None:
+                gone.append(hit)
+            else:
+                listing[hit.market_hit_id] = found
+        news = [(live[key], hit) for key, hit in listing.items() if self.has_news(live[key], hit)]
+        for first in range(0, len(news), _CHUNK):
+            await self.fetch(news[first : first + _CHUNK])
+        quiet = [(live[key], hit) for key, hit in listing.items() if self.is_quiet(live[key], hit)]
+        await self.save_quiet(quiet)
+        await self.save_gone(gone)
+
+    def _some(self, missing: Sequence[LiveHit]) -> Sequence[LiveHit]:
+        """Return as many as are asked after in one sweep, others at the next."""
+        start = int(self.started.timestamp()) % len(missing) if len(missing) > _CHUNK else 0
+        return [*missing[start:], *missing[:start]][:_CHUNK]
 
     def has_news(self, hit: LiveHit, listed: ListedHit) -> bool:
         """Tell whether assignments were handed in that we do not hold, and it is time to fetch them."""
@@ -71,16 +104,62 @@ class Sweep:
         """Fetch the assignments of HITs from the market, and save them job by job."""
         in_flight = asyncio.Semaphore(self.stage.service.settings.pipeline.effects_in_flight)
 
-        async def fetch_one(hit: LiveHit) -> Sequence[HandedIn]:
+        async def fetch_one(hit: LiveHit) -> Sequence[HandedIn] | None:
             async with in_flight:
-                return await self.market.handed_in(hit.market_hit_id)
+                try:
+                    return await self.market.handed_in(hit.market_hit_id)
+                except Gone:
+                    return None  # deleted since it was listed; the next sweep will miss it
 
         found = await asyncio.gather(*(fetch_one(hit) for hit, _ in news))
-        by_job: dict[int, list[tuple[LiveHit, ListedHit, Sequence[HandedIn]]]] = {}
+        by_job: dict[int, list[Fetched]] = {}
         for (hit, listed), one in zip(news, found, strict=True):
-            by_job.setdefault(hit.job_no, []).append((hit, listed, one))
+            if one is not None:
+                by_job.setdefault(hit.job_no, []).append((hit, listed, one))
         for job_no, fetched in by_job.items():
             await self._save(await self._brief(job_no), fetched)
+
+    async def save_gone(self, gone: Sequence[LiveHit]) -> None:
+        """Save that HITs are gone, after what was handed in of them and can still be had.
+
+        Their jobs ask their open items again, unless these have been lost so often that somebody seems to want it.
+        """
+        by_job: dict[int, list[LiveHit]] = {}
+        for hit in gone:
+            by_job.setdefault(hit.job_no, []).append(hit)
+        for job_no, lost in by_job.items():
+            brief = await self._brief(job_no)
+            for hit in lost:
+                try:
+                    found = await self.market.handed_in(hit.market_hit_id)
+                except Gone:
+                    continue
+                await self._save(brief, [(hit, None, found)])
+            async with self.stage.conn.transaction():
+                await self._lose(job_no, lost)
+
+    async def _lose(self, job_no: int, lost: Sequence[LiveHit]) -> None:
+        conn, now = self.stage.conn, self.stage.clock.now()
+        await briefs.lock(conn, job_no)
+        hit_nos = [hit.hit_no for hit in lost]
+        await hits.gone(conn, job_no, hit_nos, now)
+        await effects.drop_of_gone(conn, job_no, hit_nos, now)
+        open_items = await hits.lost(conn, job_no, hit_nos)
+        items = sum(count for count, _ in open_items.values())
+        message = (
+            f"{len(lost)} HITs are no longer on the market, deleted there by somebody else: "
+            f"{', '.join(hit.market_hit_id for hit in lost[:5])}{' and others' if len(lost) > 5 else ''}; "
+            f"what came of them is kept and paid, and {items} items that are not settled"
+        )
+        often = max((times for _, times in open_items.values()), default=0)
+        if often >= _LOST_OFTEN:
+            message += f" have now been lost {often} times: find out who deletes them, then resume to ask them again"
+            await alarm(self.stage, job_no, "gone", message)
+        else:
+            await events.record(conn, job_no, now, "gone", f"{message} are asked again in new HITs")
+        await dues.want(conn, "decide", job_no, now)
+        # What was collected of them last may not have been inferred from yet, and closing waits for that.
+        await dues.want(conn, "infer", job_no, now)
 
     async def save_quiet(self, quiet: Sequence[tuple[LiveHit, ListedHit]]) -> None:
         """Save what is pending on HITs without news; their jobs may now close or renew them."""
@@ -104,17 +183,18 @@ class Sweep:
             self._briefs[job_no] = await briefs.load(self.stage.conn, job_no)
         return self._briefs[job_no]
 
-    async def _save(self, brief: Brief, fetched: Sequence[tuple[LiveHit, ListedHit, Sequence[HandedIn]]]) -> None:
+    async def _save(self, brief: Brief, fetched: Sequence[Fetched]) -> None:
         conn, job_no, now = self.stage.conn, brief.job_no, self.stage.clock.now()
         n_labels = len(read_spec(brief.spec).task.labels)
         hit_nos = [hit.hit_no for hit, _, _ in fetched]
         known = await assignments.known(conn, job_no, hit_nos)
         slots = await assignments.slots(conn, job_no, hit_nos)
+        doubted = await strays(self.market, [one for _, _, found in fetched for one in found], known)
         reads = [
-            read(hit.hit_no, one, slots[hit.hit_no], n_labels, self.market)
+            read(hit.hit_no, one, slots[hit.hit_no], n_labels, self.market, stray=doubted.get(key_of(one)))
             for hit, _, found in fetched
             for one in found
-            if (one.market_assignment_id, one.market_worker_id) not in known
+            if key_of(one) not in known
         ]
         debounce = timedelta(seconds=self.stage.service.settings.pipeline.infer_debounce)
         async with conn.transaction():
@@ -125,11 +205,12 @@ class Sweep:
                 approvals = [
                     Wanted("approve", one.hit_no, one.assignment_no, {"market_assignment_id": one.market_assignment_id})
                     for one in kept
-                    if one.state != "rejected"
+                    if one.state == "submitted"
                 ]
                 await effects.write(conn, job_no, brief.job_id, approvals, now)
+                await _flag(self.stage, job_no, reads, now)
             # Only what was listed before the fetch is known to be complete by it.
-            rows = [(hit.job_no, hit.hit_no, listed.pending, listed.expires_at) for hit, listed, _ in fetched]
+            rows = [(hit.job_no, hit.hit_no, listed.pending, listed.expires_at) for hit, listed, _ in fetched if listed]
             await hits.listed(conn, rows, self.started)
             for stage, at in (("decide", now + debounce), ("infer", now + debounce), ("score", now), ("settle", now)):
                 await dues.want(conn, stage, job_no, at)
@@ -138,33 +219,12 @@ class Sweep:
         ANSWERS.inc(sum(len(one.answers) for one in reads))
 
 
-def read(hit_no: int, one: HandedIn, item_nos: Sequence[int], n_labels: int, market: Market) -> Read:
-    """Read one assignment: the answers that can be read, and what is wrong with the rest."""
-    answers: list[tuple[int, int, int]] = []
-    problems: list[str] = []
-    try:
-        fields = market.read_answers(one.raw)
-    except Unreadable as error:
-        fields = {}
-        problems.append(str(error))
-    else:
-        for slot, item_no in enumerate(item_nos, start=1):
-            text = fields.get(f"q{slot}", "").strip()
-            if text.isascii() and text.isdecimal() and len(text) <= 4 and int(text) < n_labels:
-                answers.append((slot, item_no, int(text)))
-            else:
-                problems.append(
-                    f"q{slot}: {text[:40]!r} is none of the job's label values" if text else f"q{slot} is missing"
-                )
-    return Read(
-        hit_no=hit_no,
-        market_assignment_id=one.market_assignment_id,
-        market_worker_id=one.market_worker_id,
-        state="rejected" if one.state == "rejected" else "submitted",
-        accepted_at=one.accepted_at,
-        submitted_at=one.submitted_at,
-        approve_by=one.approve_by,
-        raw=one.raw,
-        problem="; ".join(problems)[:2000] or None,
-        answers=tuple(answers),
-    )
+async def _flag(stage: Stage, job_no: int, reads: Sequence[Read], now: datetime) -> None:
+    """Say which assignments came in strange, with what is wrong with the first."""
+    strange = [one for one in reads if one.problem is not None]
+    if strange:
+        message = (
+            f"{len(strange)} assignments came in with something that cannot be used; they are kept as they came, and "
+            f"listed with what is wrong under assignments?problem=true. The first: {(strange[0].problem or '')[:300]}"
+        )
+        await events.record(stage.conn, job_no, now, "strange", message)

@@ -23,7 +23,8 @@ class Decision(Struct, frozen=True):
     """What is to change.
 
     settle: (item_no, by); replace: (hit_no, slots to add, cents they may cost); widen: (hit_no, wanted); drop: HITs
-    never to be posted; bar, admit: workers.
+    never to be posted; close: HITs that are gone from the market, and all that came of them is paid; bar, admit:
+    workers.
     """
 
     settle: tuple[tuple[int, str], ...] = ()
@@ -33,6 +34,7 @@ class Decision(Struct, frozen=True):
     renew: tuple[int, ...] = ()
     delete: tuple[int, ...] = ()
     drop: tuple[int, ...] = ()
+    close: tuple[int, ...] = ()
     bar: tuple[int, ...] = ()
     admit: tuple[int, ...] = ()
     infer: bool = False
@@ -50,7 +52,8 @@ def decide(
     An item is settled once its confidence reaches the target with at least the minimum of answers, at its maximum
     anyway, and where its HIT has no slot left to ask with. A HIT with an unsettled item and no answer outstanding is
     extended by one; assignments that carry no weight are replaced, once each, while the budget holds it. A HIT that
-    nobody needs any more is expired; when what was accepted has come and is paid, deleted.
+    nobody needs any more is expired; when what was accepted has come and is paid, deleted. One that is gone from the
+    market is closed once what came of it is paid and counted; its items are sliced again.
     """
     settled: list[tuple[int, str]] = []
     of_hit: dict[int, list[ItemState]] = {}
@@ -60,7 +63,7 @@ def decide(
             of_hit.setdefault(item.hit_no, []).append(item)
         else:
             settled.append((item.item_no, by))
-    wanted: dict[str, list[int]] = {kind: [] for kind in ("extend", "expire", "renew", "delete", "drop")}
+    wanted: dict[str, list[int]] = {kind: [] for kind in ("extend", "expire", "renew", "delete", "drop", "close")}
     widen, replace, free_cents = [], [], job.free_cents
     for hit in hit_states:
         left = of_hit.get(hit.hit_no, [])
@@ -92,6 +95,7 @@ def decide(
         renew=tuple(wanted["renew"]),
         delete=tuple(wanted["delete"]),
         drop=tuple(wanted["drop"]),
+        close=tuple(wanted["close"]),
         infer=needs_run,
         deliver=finished and not needs_run and not settled,
     )
@@ -99,7 +103,7 @@ def decide(
 
 def _exhausted(hit: HitState, left: Sequence[ItemState], job_state: str) -> bool:
     """Tell whether a HIT has no slot left to ask about its unsettled items with, and every answer has been counted."""
-    full = hit.collected >= hit.wanted and hit.wanted >= hit.slots
+    full = hit.state != "gone" and hit.collected >= hit.wanted and hit.wanted >= hit.slots
     return job_state == "running" and not hit.busy and bool(left) and full and all(item.fresh for item in left)
 
 
@@ -114,8 +118,13 @@ def _wanted_of(hit: HitState, left: Sequence[ItemState], job_state: str) -> str 
     """Return the effect that brings a HIT to where its job and its unsettled items want it, or None."""
     if hit.state == "planned":
         return "drop" if job_state == "cancelling" or not left else None
-    if hit.busy:
-        return None
+    if hit.state == "gone":
+        counted = job_state == "cancelling" or all(item.fresh for item in left)
+        return "close" if hit.reviewed == hit.collected and counted else None
+    return None if hit.busy else _wanted_on_market(hit, left, job_state)
+
+
+def _wanted_on_market(hit: HitState, left: Sequence[ItemState], job_state: str) -> str | None:
     full = hit.collected >= hit.wanted
     if job_state == "running" and left:
         if hit.state == "shut" or (hit.expired and not full):
@@ -174,21 +183,25 @@ async def _save(stage: Stage, job: JobState, decision: Decision, now: datetime) 
     if dropped:
         await hits.close(conn, job_no, dropped, now)
         await money.release(conn, job_no, dropped, now)
-    then: dict[str, datetime] = {}
+    if decision.close:
+        await hits.let_go(conn, job_no, decision.close)
+        await hits.close(conn, job_no, decision.close, now)
+        await money.release(conn, job_no, decision.close, now)
+    then: dict[str, datetime] = {"slice": now} if decision.close else {}
     if wanted or job.open_effects:
         then |= {"publish": now, "settle": now}
     if decision.infer:
         then["infer"] = now
     if decision.deliver:
         then["deliver"] = now
-    if decision.settle or dropped:
+    if decision.settle or dropped or decision.close:
         then["decide"] = now  # what was settled or dropped just now may have been the last
     await dues.finish(conn, stage.due, now=now, then=then)
 
 
-async def alarm(stage: Stage, kind: str, message: str) -> None:
-    """Pause the job and say why, in the caller's transaction; what is on its way still comes in and is paid."""
-    now, job_no = stage.clock.now(), stage.due.subject
+async def alarm(stage: Stage, job_no: int, kind: str, message: str) -> None:
+    """Pause a job and say why, in the caller's transaction; what is on its way still comes in and is paid."""
+    now = stage.clock.now()
     paused = await decisions.pause(stage.conn, job_no, message)
     await events.record(stage.conn, job_no, now, kind, f"paused: {message}" if paused else message)
     await dues.want(stage.conn, "decide", job_no, now)  # which takes a paused job's HITs from the workers' view

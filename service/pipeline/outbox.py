@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from service.markets import Market
-from service.markets.market import MarketError, NotYet, Refused, Throttled
+from service.markets.market import Gone, MarketError, NotYet, OutOfFunds, Refused, Throttled
 from service.metrics import EFFECTS
 from service.pipeline.decide import alarm
 from service.pipeline.stage import Stage
@@ -38,9 +38,13 @@ class Outbox:
     def __init__(self, stage: Stage, market: Market, market_no: int, kinds: Sequence[str]) -> None:
         self.stage, self.market, self.market_no, self.kinds = stage, market, market_no, kinds
         self._in_flight = asyncio.Semaphore(stage.service.settings.pipeline.effects_in_flight)
+        self.not_before: datetime | None = None
 
     async def load(self, *, running: bool) -> list[Effect]:
-        """Return the next effects to send, as many as the market's pace allows."""
+        """Return the next effects to send, as many as the market's pace allows.
+
+        Where it allows none now, `not_before` says when it will.
+        """
         stage = self.stage
         now = stage.clock.now()
         batch = await effects.due(stage.conn, stage.due.subject, self.kinds, now, running=running, limit=_BATCH)
@@ -48,8 +52,13 @@ class Outbox:
             return []
         granted, wait = await pace.take(stage.conn, self.market_no, len(batch), now)
         if granted == 0:
-            await asyncio.sleep(min(wait, 1.0))
+            self.not_before = now + timedelta(seconds=wait)
         return batch[:granted]
+
+    async def next_due(self, *, running: bool) -> datetime | None:
+        """Return when to come back for more, if there is any more."""
+        at = await effects.next_due(self.stage.conn, self.stage.due.subject, self.kinds, running=running)
+        return at if at is None or self.not_before is None else max(at, self.not_before)
 
     async def send(self, batch: Sequence[Effect], call: Call, save: Save) -> None:
         """Send a batch at once, then save it: what happened with all that follows, what did not for later."""
@@ -84,9 +93,11 @@ class Outbox:
     async def _failed(self, effect: Effect, error: MarketError, now: datetime, *, running: bool) -> None:
         """Park what can never succeed; try the rest later, and what closes a job that does not run however refused."""
         stage, job_no = self.stage, self.stage.due.subject
-        if isinstance(error, Refused) and (running or effect.kind not in CLOSING):
+        if isinstance(error, Gone):
+            await dues.want(stage.conn, "collect", self.market_no, now)  # which sees what came of it, and drops this
+        elif isinstance(error, Refused) and (running or effect.kind not in CLOSING):
             await effects.park(stage.conn, effect, str(error))
-            await alarm(stage, "refused", f"the market refused to {effect.kind} {effect.about}: {error}")
+            await alarm(stage, job_no, *_alarm_of(effect, error))
             return
         wait = min(_LONGEST_WAIT, (0.5 if isinstance(error, NotYet) else 0.25) * 2 ** min(effect.attempts, 10))
         await effects.later(stage.conn, effect, now + timedelta(seconds=wait), str(error))
@@ -101,3 +112,11 @@ class Outbox:
             await pace.throttled(conn, self.market_no, max(1.0, len(outcomes) / max(seconds, 0.001)), now)
         else:
             await pace.succeeded(conn, self.market_no, len(outcomes), settings.ceiling_rate)
+
+
+def _alarm_of(effect: Effect, error: Refused) -> tuple[str, str]:
+    """Return the kind of an alarm and what it says: what could not be done, why, and what to do about it."""
+    what = f"{effect.kind} {effect.about}"
+    if isinstance(error, OutOfFunds):
+        return "funds", f"the market account has not the money to {what}: deposit some, then resume: {error}"
+    return "refused", f"the market refused to {what}: mend what it names, then resume, or cancel: {error}"

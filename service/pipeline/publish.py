@@ -13,9 +13,10 @@ from service.markets import Market
 from service.markets.market import HitProperties, HitRequest, ListedHit, Refused, Unavailable
 from service.pipeline.decide import alarm
 from service.pipeline.outbox import Outbox
+from service.pipeline.silence import noticed
 from service.pipeline.stage import Stage
 from service.spec import Requirement, Spec, read_spec
-from service.store import briefs, dues, effects, gates, hit_types, hits
+from service.store import briefs, dues, gates, hit_types, hits
 from service.store.briefs import Brief
 from service.store.effects import Effect
 from service.workpage.choice import question_xml
@@ -40,7 +41,7 @@ async def run(stage: Stage) -> None:
                 await publisher.forget_stale_hit_type()
                 continue
         now = stage.clock.now()
-        following = await effects.next_due(stage.conn, brief.job_no, KINDS, running=brief.running)
+        following = await outbox.next_due(running=brief.running)
         async with stage.conn.transaction():
             await dues.finish(stage.conn, stage.due, now=now, then={"publish": following} if following else None)
         return
@@ -75,7 +76,10 @@ class Publisher:
                 self._hit_type = await self._know_hit_type()
             except Refused as error:
                 async with conn.transaction():
-                    await alarm(self.stage, "refused", f"the market refused the job's HIT type: {error}")
+                    message = (
+                        f"the market refused the job's HIT type: mend what it names, then resume, or cancel: {error}"
+                    )
+                    await alarm(self.stage, job_no, "refused", message)
                 return False
         return True
 
@@ -160,7 +164,8 @@ class Publisher:
         properties_hash = self._properties_hash()
         known = await hit_types.find(conn, market_no, properties_hash)
         if known is None:
-            known = await self.market.hit_type(self._properties())
+            async with noticed(self.stage, self.market, market_no):
+                known = await self.market.hit_type(self._properties())
             await hit_types.keep(conn, market_no, properties_hash, known, self.stage.clock.now())
         return known
 

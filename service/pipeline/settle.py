@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.markets import Market
-from service.markets.market import Refused, RejectedElsewhere
+from service.markets.market import Gone, Refused, RejectedElsewhere
 from service.pipeline.outbox import Outbox
 from service.pipeline.stage import Stage
-from service.store import assignments, briefs, dues, effects, hits, money
+from service.store import assignments, briefs, dues, events, hits, money
 from service.store.effects import Effect
 
 KINDS = ("approve", "delete")
@@ -30,7 +30,7 @@ async def run(stage: Stage) -> None:
             stage.conn, brief.job_no, [effect.hit_no for effect in batch if effect.hit_no is not None]
         )
         await outbox.send(batch, payer.call, payer.save)
-    following = await effects.next_due(stage.conn, brief.job_no, KINDS, running=brief.running)
+    following = await outbox.next_due(running=brief.running)
     async with stage.conn.transaction():
         then = {"settle": following} if following else None
         await dues.finish(stage.conn, stage.due, now=stage.clock.now(), then=then)
@@ -50,6 +50,8 @@ class Payer:
                 await self.market.approve(effect.detail["market_assignment_id"])
             except RejectedElsewhere:
                 return "rejected"
+            except Gone:
+                return "gone"
             return "approved"
         market_hit_id, _ = self.hits[effect.hit_no or 0]
         if market_hit_id is None:
@@ -62,7 +64,9 @@ class Payer:
         conn, job_no = self.stage.conn, self.stage.due.subject
         then = {"decide": now + timedelta(seconds=self.stage.service.settings.pipeline.infer_debounce)}
         decided = {effect.assignment_no: state for effect, state in happened if effect.assignment_no is not None}
-        paid = [number for number, state in decided.items() if state == "approved"]
+        # What is no longer on the market was reviewed there first, or approved itself: nothing is rejected unasked.
+        paid = [number for number, state in decided.items() if state in ("approved", "gone")]
+        gone = [number for number, state in decided.items() if state == "gone"]
         rejected = [number for number, state in decided.items() if state == "rejected"]
         if paid:
             await money.spend(conn, job_no, paid, now)
@@ -70,6 +74,9 @@ class Payer:
         if rejected:  # their answers carry no weight from now on
             await assignments.reviewed(conn, job_no, rejected, "rejected", now)
             then |= {"infer": now, "score": now}
+        if gone:
+            message = f"{len(gone)} assignments are no longer on the market, and are taken for paid: {gone[:20]}"
+            await events.record(conn, job_no, now, "gone", message, {"assignments": gone})
         closed = [effect.hit_no for effect, _ in happened if effect.kind == "delete" and effect.hit_no is not None]
         if closed:
             await hits.close(conn, job_no, closed, now)

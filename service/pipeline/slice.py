@@ -39,7 +39,7 @@ async def run(stage: Stage) -> None:
         if not planned:
             if items:
                 message = f"{len(items)} items wait for {spec.bundle.gold} gold items a HIT: upload gold, then resume"
-                await alarm(stage, "gold", message)
+                await alarm(stage, job_no, "gold", message)
             await dues.finish(conn, stage.due, now=now)
             return
         promised_cents = sum(hit.slots * hit.unit_cents for hit in planned)
@@ -47,7 +47,7 @@ async def run(stage: Stage) -> None:
             message = (
                 f"the worst case of what is left is {format_usd(promised_cents)} dollars: raise the budget, then resume"
             )
-            await alarm(stage, "budget", message)
+            await alarm(stage, job_no, "budget", message)
             await dues.finish(conn, stage.due, now=now)
             return
         numbers = await hits.plan(conn, job_no, planned, guidelines_no=brief.guidelines_no, now=now)

@@ -115,7 +115,7 @@ async def keep(
             read.accepted_at,
             read.submitted_at,
             read.approve_by,
-            read.raw.replace("\x00", "\ufffd"),
+            _storable(read.raw),
             read.problem,
         )
         for read in reads
@@ -133,12 +133,17 @@ async def keep(
     counts: dict[int, list[int]] = {}
     for row in fresh:
         count = counts.setdefault(row["hit_no"], [0, 0])
-        count[0] += 1
+        count[0] += row["state"] != "stray"  # the market counts one piece of work once, whoever it names
         count[1] += row["state"] == "rejected"
     if counts:
         hit_nos, pairs = list(counts), list(counts.values())
         await conn.execute(_COUNT, job_no, hit_nos, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
     return [Kept(r["assignment_no"], r["market_assignment_id"], r["hit_no"], r["state"]) for r in fresh]
+
+
+def _storable(raw: str) -> str:
+    """Return text without the two things that Postgres takes in no text: NUL, and halves of surrogate pairs."""
+    return raw.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 async def reviewed(conn: Connection, job_no: int, assignment_nos: Sequence[int], state: str, now: datetime) -> None:

@@ -26,7 +26,7 @@ SELECT h.hit_no, h.state, h.wanted, h.slots, h.collected, h.reviewed, h.pending,
     h.unit_cents, h.replaced,
     (SELECT count(*) FROM assignment a JOIN job_worker w USING (job_no, worker_no)
      WHERE a.job_no = h.job_no AND a.hit_no = h.hit_no
-       AND (a.state = 'rejected' OR w.trust_state = 'suspended')) AS lost
+       AND (a.state = 'rejected' OR (a.state <> 'stray' AND w.trust_state = 'suspended'))) AS lost
 FROM hit h WHERE h.job_no = $1 AND h.state <> 'closed' ORDER BY h.hit_no
 """
 _ITEMS = """
@@ -36,8 +36,9 @@ WITH counted AS (
 )
 SELECT i.item_no, s.hit_no, i.minimum, i.maximum, i.target, coalesce(n.n, 0), c.confidence,
     coalesce(c.n_answers, 0) = coalesce(n.n, 0)
-FROM item i JOIN hit_slot s USING (job_no, item_no) LEFT JOIN counted n USING (item_no)
-LEFT JOIN consensus c USING (job_no, item_no)
+FROM item i JOIN hit_slot s ON s.job_no = i.job_no AND s.item_no = i.item_no AND NOT s.gone
+LEFT JOIN counted n ON n.item_no = i.item_no
+LEFT JOIN consensus c ON c.job_no = i.job_no AND c.item_no = i.item_no
 WHERE i.job_no = $1 AND i.state = 'open' AND NOT i.is_gold ORDER BY i.item_no
 """
 # A worker whom the gate does not hold as their state says, and about whom nothing is on its way.

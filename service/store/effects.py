@@ -39,9 +39,11 @@ _SENDING = """
 UPDATE effect SET attempts = attempts + 1, first_sent_at = coalesce(first_sent_at, $2)
 WHERE effect_no = ANY($1::bigint[])
 """
-_DONE = "UPDATE effect SET state = 'done', ended_at = $2, last_error = NULL WHERE effect_no = ANY($1::bigint[])"
+_DONE = """
+UPDATE effect SET state = 'done', ended_at = $2, last_error = NULL WHERE effect_no = ANY($1::bigint[])
+"""
 _LATER = "UPDATE effect SET due_at = $2, last_error = $3 WHERE effect_no = $1"
-_PARK = "UPDATE effect SET state = 'parked', last_error = $2 WHERE effect_no = $1"
+_PARK = "UPDATE effect SET state = 'parked', last_error = $2 WHERE effect_no = $1 AND state = 'due'"
 # Whoever resumed a job has mended what parked its effects; one that is being cancelled still has to close its HITs.
 _UNPARK = """
 UPDATE effect SET state = 'due', due_at = $2
@@ -51,6 +53,11 @@ _DROP_MORE_WORK = """
 UPDATE effect SET state = 'dropped', ended_at = $2
 WHERE job_no = $1 AND kind IN ('extend', 'renew', 'bar', 'admit')
   AND (state = 'parked' OR (state = 'due' AND first_sent_at IS NULL))
+"""
+_DROP_OF_GONE = """
+UPDATE effect SET state = 'dropped', ended_at = $3
+WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND kind IN ('extend', 'renew', 'expire', 'delete')
+  AND state IN ('due', 'parked')
 """
 _DROP = """
 UPDATE effect SET state = 'dropped', ended_at = $3
@@ -164,6 +171,11 @@ async def drop_creations(conn: Connection, job_no: int, hit_nos: Sequence[int], 
 async def unpark(conn: Connection, job_no: int, state: str, now: datetime) -> None:
     """Send parked effects again: all of a running job, and what closes one that is being cancelled."""
     await conn.execute(_UNPARK, job_no, now, state, list(CLOSING))
+
+
+async def drop_of_gone(conn: Connection, job_no: int, hit_nos: Sequence[int], now: datetime) -> None:
+    """Drop what was to change HITs that are no longer on the market; what was handed in is still paid."""
+    await conn.execute(_DROP_OF_GONE, job_no, list(hit_nos), now)
 
 
 async def drop_more_work(conn: Connection, job_no: int, now: datetime) -> None:

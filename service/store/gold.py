@@ -13,7 +13,7 @@ WHERE NOT EXISTS (SELECT FROM gold g WHERE g.job_no = i.job_no AND g.item_no = i
 """
 _UNUSED = """
 SELECT count(*) FROM item i WHERE i.job_no = $1 AND i.is_gold AND i.state = 'open'
-    AND NOT EXISTS (SELECT FROM hit_slot s WHERE s.job_no = i.job_no AND s.item_no = i.item_no)
+    AND NOT EXISTS (SELECT FROM hit_slot s WHERE s.job_no = i.job_no AND s.item_no = i.item_no AND NOT s.gone)
 """
 
 

@@ -11,9 +11,10 @@ from msgspec import Struct
 from service.store.dues import Connection
 
 _UNSLICED = """
-SELECT i.item_no, i.minimum, i.maximum FROM item i
+SELECT i.item_no, greatest(1, i.minimum - coalesce(b.n, 0)), greatest(1, i.maximum - coalesce(b.n, 0))
+FROM item i LEFT JOIN answered_before b USING (job_no, item_no)
 WHERE i.job_no = $1 AND i.is_gold = $2 AND i.state = 'open'
-  AND NOT EXISTS (SELECT FROM hit_slot s WHERE s.job_no = i.job_no AND s.item_no = i.item_no)
+  AND NOT EXISTS (SELECT FROM hit_slot s WHERE s.job_no = i.job_no AND s.item_no = i.item_no AND NOT s.gone)
 ORDER BY i.priority DESC, i.maximum, i.minimum, i.batch NULLS FIRST, i.item_no
 LIMIT $3
 """
@@ -45,7 +46,7 @@ WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND state = 'open'
 """
 _REOPENED = """
 UPDATE hit SET state = 'open', expires_at = $3, listed_at = NULL
-WHERE job_no = $1 AND hit_no = $2 AND state <> 'closed'
+WHERE job_no = $1 AND hit_no = $2 AND state IN ('open', 'shut')
 """
 _WIDEN = """
 UPDATE hit SET wanted = w.wanted FROM unnest($2::int4[], $3::int2[]) AS w (hit_no, wanted)
@@ -57,6 +58,22 @@ FROM unnest($2::int4[], $3::int2[]) AS r (hit_no, more) WHERE hit.job_no = $1 AN
 """
 _CLOSED = """
 UPDATE hit SET state = 'closed', closed_at = $3 WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND state <> 'closed'
+"""
+_GONE = """
+UPDATE hit SET state = 'gone', pending = 0, listed_at = $3, expires_at = least(expires_at, $3)
+WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND state IN ('open', 'shut')
+"""
+# How many HITs, this one included, each HIT's unluckiest open item has stood in that are gone; and how many are open.
+_LOST = """
+SELECT s.hit_no, count(*) AS items,
+    1 + max((SELECT count(*) FROM hit_slot g WHERE g.job_no = s.job_no AND g.item_no = s.item_no AND g.gone)) AS times
+FROM hit_slot s JOIN item i USING (job_no, item_no)
+WHERE s.job_no = $1 AND s.hit_no = ANY($2::int4[]) AND i.state = 'open' AND NOT i.is_gold GROUP BY s.hit_no
+"""
+_LET_GO = """
+UPDATE hit_slot s SET gone = true FROM item i
+WHERE s.job_no = $1 AND s.hit_no = ANY($2::int4[])
+  AND i.job_no = s.job_no AND i.item_no = s.item_no AND i.state = 'open'
 """
 _LIVE = """
 SELECT h.job_no, h.hit_no, h.market_hit_id, h.collected, h.wanted, h.pending, h.state, h.expires_at, h.listed_at
@@ -105,7 +122,10 @@ class LiveHit(Struct, frozen=True):
 
 
 async def unsliced(conn: Connection, job_no: int, *, gold: bool, limit: int) -> list[Unsliced]:
-    """Return open items that stand in no HIT, the most urgent first and like redundancy together."""
+    """Return open items that stand in no HIT, the most urgent first and like redundancy together.
+
+    Of an item whose earlier HIT is gone, only the answers that it did not bring are wanted.
+    """
     return [Unsliced(*row) for row in await conn.fetch(_UNSLICED, job_no, gold, limit)]
 
 
@@ -182,6 +202,21 @@ async def replace(conn: Connection, job_no: int, rows: Sequence[tuple[int, int]]
 async def close(conn: Connection, job_no: int, hit_nos: Sequence[int], now: datetime) -> None:
     """Save that nothing can come of HITs any more."""
     await conn.execute(_CLOSED, job_no, list(hit_nos), now)
+
+
+async def gone(conn: Connection, job_no: int, hit_nos: Sequence[int], now: datetime) -> None:
+    """Save that HITs are no longer on the market, and that nothing can come of them."""
+    await conn.execute(_GONE, job_no, list(hit_nos), now)
+
+
+async def lost(conn: Connection, job_no: int, hit_nos: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Return of HITs that are gone: how many open items they hold, and the most HITs that one of these lost so."""
+    return {row["hit_no"]: (row["items"], row["times"]) for row in await conn.fetch(_LOST, job_no, list(hit_nos))}
+
+
+async def let_go(conn: Connection, job_no: int, hit_nos: Sequence[int]) -> None:
+    """Let the open items of HITs that are gone, gold among them, stand in others."""
+    await conn.execute(_LET_GO, job_no, list(hit_nos))
 
 
 async def live(conn: Connection, market_no: int) -> list[LiveHit]:

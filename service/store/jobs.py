@@ -36,10 +36,11 @@ UPDATE job SET budget_cents = $2, spec = jsonb_set(spec, '{budget}', to_jsonb($3
 """
 # In the order in which hits.unsliced takes them: a HIT's redundancy is the largest among its items.
 _UNSLICED = """
-SELECT minimum, maximum, count(*) FROM item i
+SELECT greatest(1, i.minimum - coalesce(b.n, 0)), greatest(1, i.maximum - coalesce(b.n, 0)), count(*)
+FROM item i LEFT JOIN answered_before b USING (job_no, item_no)
 WHERE i.job_no = $1 AND NOT i.is_gold AND i.state = 'open'
-  AND NOT EXISTS (SELECT FROM hit_slot s WHERE s.job_no = i.job_no AND s.item_no = i.item_no)
-GROUP BY i.priority, i.maximum, i.minimum, i.batch
+  AND NOT EXISTS (SELECT FROM hit_slot s WHERE s.job_no = i.job_no AND s.item_no = i.item_no AND NOT s.gone)
+GROUP BY i.priority, i.maximum, i.minimum, i.batch, b.n
 ORDER BY i.priority DESC, i.maximum, i.minimum, i.batch NULLS FIRST
 """
 

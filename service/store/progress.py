@@ -14,7 +14,7 @@ SELECT is_gold, coalesce(settled_by, 'open') AS standing, count(*) AS n FROM ite
 """
 _UNSLICED = """
 SELECT count(*) FROM item i WHERE i.job_no = $1 AND i.state = 'open' AND NOT i.is_gold
-  AND NOT EXISTS (SELECT FROM hit_slot s WHERE s.job_no = i.job_no AND s.item_no = i.item_no)
+  AND NOT EXISTS (SELECT FROM hit_slot s WHERE s.job_no = i.job_no AND s.item_no = i.item_no AND NOT s.gone)
 """
 _HITS = "SELECT state, count(*), sum(pending)::int8 FROM hit WHERE job_no = $1 GROUP BY state"
 _ASSIGNMENTS = """

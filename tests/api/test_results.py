@@ -215,7 +215,7 @@ async def test_progress_counts_what_there_is(api: Api, job: tuple[str, Facts]) -
         "labelled": 2,
         "in_no_hit": 1,
     }
-    assert told["hits"] == {"total": 1, "planned": 1, "open": 0, "shut": 0, "closed": 0}
+    assert told["hits"] == {"total": 1, "planned": 1, "open": 0, "shut": 0, "gone": 0, "closed": 0}
     assert told["assignments"] == {"pending": 0, "submitted": 1, "approved": 1, "rejected": 0, "unreadable": 0}
     assert (told["gold"], told["answers"], told["workers"], told["on_the_way"], told["parked"]) == (1, 4, 2, 0, 0)
     assert [event["message"] for event in told["events"]] == ["created by tests"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from service.markets.answer_xml import read_answer_xml
-from service.markets.market import HandedIn, ListedHit, NotYet, Refused, RejectedElsewhere
+from service.markets.market import Gone, HandedIn, ListedHit, NotYet, Refused, RejectedElsewhere
 
 XML = "http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/2005-10-01/QuestionFormAnswers.xsd"
 
@@ -110,6 +110,18 @@ class PlainMarket:
             hit.deleted = True
         self.fault("delete", "after")
 
+    async def find_hit(self, market_hit_id):
+        await self._enter("find")
+        hit = self.hits.get(market_hit_id)
+        return None if hit is None or hit.deleted else self._listed(hit)
+
+    async def worker_of(self, market_assignment_id):
+        return next(
+            hit.assignments[market_assignment_id][0]
+            for hit in self.hits.values()
+            if market_assignment_id in hit.assignments
+        )
+
     async def list_hits(self):
         await self._enter("list")
         hits = [self._listed(hit) for hit in self.hits.values() if not hit.deleted]
@@ -206,7 +218,7 @@ class PlainMarket:
     def _hit(self, market_hit_id):
         hit = self.hits.get(market_hit_id)
         if hit is None or hit.deleted:
-            raise Refused("no such HIT", "hitdoesnotexist")
+            raise Gone("no such HIT", "hitdoesnotexist")
         return hit
 
     async def _enter(self, operation):
