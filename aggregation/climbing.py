@@ -35,7 +35,7 @@ def fit_from_votes(fit: Fit, max_iter: int, tol: float) -> Result:
     beyond a valley that no climb crosses. Without gold nothing in the answers names the labels, so a climb that
     ends with labels exchanged is put right; see `unswitch`.
     """
-    fit.begin(fit.votes())
+    fit.begin_with_votes()
     result = unswitch(fit, fit.climb(max_iter, tol), max_iter, tol)
     return better_with_gold(fit, result, max_iter, tol)
 
@@ -44,7 +44,7 @@ def better_with_gold(fit: Fit, result: Result, max_iter: int, tol: float) -> Res
     """Climb from what gold alone says, where there is gold, and keep the higher of the two."""
     if not fit.clamp.known.any():
         return result
-    fit.begin(fit.votes(), gold_only=True)
+    fit.begin_with_votes(gold_only=True)
     other = fit.climb(max_iter, tol)
     return other if other.objective[-1] > result.objective[-1] + WORTH else result
 

@@ -116,6 +116,52 @@ def _expect_in_lanes(size: int) -> Callable[..., tuple[float, float]]:
     return expect
 
 
+@functools.cache
+def vote_for(size: int) -> Callable[..., None]:
+    """Make the kernel that counts a block's answers by each label's share of the answers to the item, for few labels.
+
+    ``accepted`` and ``shares`` are those of gold, whose other answers have no part in it.
+    """
+    one, labels = np.uintp(1), np.uintp(size)
+    each = np.eye(size)
+
+    @compiled
+    def vote(
+        first: int,
+        last: int,
+        offsets: Ints,
+        worker: Array,
+        label: Array,
+        clamp: Array,
+        accepted: Floats,
+        shares: Floats,
+        posterior: Floats,
+        counts: Floats,
+        class_counts: Floats,
+    ) -> None:
+        counts[...] = 0.0
+        ones = each.copy()
+        sums = lanes.fill(size, 0.0)
+        for i in range(np.uintp(first), np.uintp(last)):
+            begin, end = np.uintp(offsets[i]), np.uintp(offsets[i + one])
+            row = lanes.fill(size, 0.0)
+            for a in range(begin, end):
+                row = lanes.add(row, lanes.load(size, ones, np.uintp(label[a])))
+            if clamp[i] >= 0:
+                row = lanes.multiply(row, lanes.load(size, accepted, np.uintp(clamp[i])))
+                if lanes.total(row) == 0.0:
+                    row = lanes.load(size, shares, np.uintp(clamp[i]))
+            row = lanes.divide(row, lanes.fill(size, lanes.total(row)))
+            lanes.store(posterior, i, row)
+            if clamp[i] < 0 and begin < end:
+                sums = lanes.add(sums, row)
+            for a in range(begin, end):
+                lanes.accumulate(counts, np.uintp(worker[a]) * labels + np.uintp(label[a]), row)
+        lanes.store(class_counts, np.uintp(0), sums)
+
+    return vote
+
+
 def _expect_in_arrays() -> Callable[..., tuple[float, float]]:
     @compiled
     def expect(

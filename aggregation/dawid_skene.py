@@ -58,8 +58,17 @@ class DawidSkene(Fit):
         self.parameters = np.zeros(cells + table.n_labels)
         self.weights = self.parameters[:cells].reshape(self.counts.shape[1:])
         self.shares = self.parameters[cells:]
-        self._accepted = clamp.accepted / np.maximum(clamp.accepted.sum(axis=1, keepdims=True), 1)
+        self._accepted = clamp.accepted.astype(np.float64)
+        self._even = self._accepted / np.maximum(self._accepted.sum(axis=1, keepdims=True), 1)
         self._kernel = confusion_kernels.expect_for(table.n_labels)
+
+    def begin_with_votes(self, *, gold_only: bool = False) -> None:
+        """Begin with what majority vote says: for few labels in one pass, which writes no posterior down."""
+        if gold_only or self.table.n_labels > confusion_kernels.MOST_LANES:
+            super().begin_with_votes(gold_only=gold_only)
+            return
+        self.blocks.map(self._vote)
+        self.maximise()
 
     def maximise(self) -> None:
         """Set the modes that the counts and the prior imply."""
@@ -102,11 +111,28 @@ class DawidSkene(Fit):
             raise ValueError("start must be a result with confusion matrices over the same label values")
         self.counts[:] = 0.0
         self.class_counts[:] = 0.0
+        self.posterior[:] = 0.0
         self.maximise()
         known = min(earlier.confusion.shape[0], self.table.n_workers)
         self.weights[:known] = earlier.confusion[:known].transpose(0, 2, 1)
         self.shares[:] = earlier.prevalence
         self.normalise()
+
+    def _vote(self, block: int, first: int, last: int) -> None:
+        table = self.table
+        confusion_kernels.vote_for(table.n_labels)(
+            first,
+            last,
+            table.offsets,
+            table.worker,
+            table.label,
+            self.clamp.row,
+            self._accepted,
+            self._even,
+            self.posterior,
+            self.counts[block],
+            self.class_counts[block],
+        )
 
     def _expect(self, block: int, first: int, last: int) -> tuple[float, float]:
         table = self.table
@@ -117,7 +143,7 @@ class DawidSkene(Fit):
             table.worker,
             table.label,
             self.clamp.row,
-            self._accepted,
+            self._even,
             self.shares,
             self.weights,
             self.posterior,

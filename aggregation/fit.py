@@ -53,7 +53,7 @@ class Fit:
         self.table, self.clamp, self.blocks, self.subtypes = table, clamp, blocks, subtypes
         self.counts = np.zeros((len(blocks), table.n_workers, n_labels, n_states))
         self.class_counts = np.zeros((len(blocks), n_states))
-        self.posterior = np.zeros((table.n_items, n_states))
+        self.posterior = np.empty((table.n_items, n_states))
         self.penalty = 0.0
 
     def maximise(self) -> None:
@@ -96,6 +96,10 @@ class Fit:
         self.blocks.map(partial(self._tally, gold_only=gold_only))
         self.maximise()
 
+    def begin_with_votes(self, *, gold_only: bool = False) -> None:
+        """Begin with what majority vote says."""
+        self.begin(self.votes(), gold_only=gold_only)
+
     def expect(self) -> tuple[float, float]:
         """Infer the posterior and count with it; give the bound at these weights, and the largest change."""
         pairs = self.blocks.map(self._expect)
@@ -135,7 +139,8 @@ class Fit:
         """Pick labels as `result.most_probable` does, block by block."""
         labels = np.empty(self.table.n_items, dtype=np.int64)
         rank = ranks(prevalence)
-        self.blocks.map(lambda _, first, last: kernels.choose(first, last, posterior, rank, TIE, labels))
+        choose = kernels.choose_for(self.table.n_labels)
+        self.blocks.map(lambda _, first, last: choose(first, last, posterior, rank, TIE, labels))
         return labels
 
     def _tally(self, block: int, first: int, last: int, *, gold_only: bool) -> None:

@@ -181,15 +181,27 @@ def _expect(size: int) -> Callable[..., tuple[float, float]]:
     return expect
 
 
-@compiled
-def choose(first: int, last: int, posterior: Floats, rank: Floats, tie: float, labels: Ints) -> None:
-    """Pick the most probable label of a block's items: of those within ``tie``, the first of the highest rank."""
-    for i in range(first, last):
-        top = posterior[i, 0]
-        for k in range(1, rank.size):
-            top = max(top, posterior[i, k])
-        chosen = -1
-        for k in range(rank.size):
-            if posterior[i, k] >= top - tie and (chosen < 0 or rank[k] > rank[chosen]):
-                chosen = k
-        labels[i] = chosen
+@functools.cache
+def choose_for(n_labels: int) -> Callable[..., None]:
+    """Take the kernel that chooses among a number of labels: for few, one compiled for just that many."""
+    return _choose(n_labels if n_labels <= MOST_UNROLLED else 0)
+
+
+@functools.cache
+def _choose(size: int) -> Callable[..., None]:
+    @compiled
+    def choose(first: int, last: int, posterior: Floats, rank: Floats, tie: float, labels: Ints) -> None:
+        """Pick the most probable label of a block's items: of those within ``tie``, the first of the highest rank."""
+        n_labels = np.uintp(size if size > 0 else rank.size)
+        for i in range(np.uintp(first), np.uintp(last)):
+            top = posterior[i, np.uintp(0)]
+            for k in range(n_labels):
+                top = max(top, posterior[i, k])
+            chosen, highest = 0, -1.0
+            for k in range(n_labels):
+                its = rank[k] if posterior[i, k] >= top - tie else -1.0
+                chosen = np.int64(k) if its > highest else chosen
+                highest = max(highest, its)
+            labels[i] = chosen
+
+    return choose

@@ -9,6 +9,7 @@ algorithm, Scandinavian Journal of Statistics 35(2), scheme S3.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -61,7 +62,7 @@ def climb(fit: Accelerable, max_iter: int, tol: float) -> tuple[list[float], boo
         second[:], penalty = fit.parameters, fit.penalty
         np.subtract(second, start, out=bend)
         bend -= step
-        stride = min(float(np.sqrt(float(step @ step) / max(float(bend @ bend), 1e-300))), longest)
+        stride = min(math.sqrt(_square(step) / max(_square(bend), 1e-300)), longest)
         if stride <= 1.0:
             bound, change = fit.expect()
         else:
@@ -83,3 +84,8 @@ def climb(fit: Accelerable, max_iter: int, tol: float) -> tuple[list[float], boo
         if change <= tol:
             return objective, True
     return objective, False
+
+
+def _square(vector: Floats) -> float:
+    """Take the square of a vector's length, without the threads of BLAS: they would spin beside ours."""
+    return float(np.einsum("i,i->", vector, vector))

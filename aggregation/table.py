@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from aggregation.arrays import Floats, Ints
 
 MAX_LABELS = 1000
+PART = 1 << 16
+# From so many answers on it pays to group them by compiled code.
+LARGE = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,27 +92,14 @@ class LabelTable:
             if limit > np.iinfo(np.int32).max:
                 raise ValueError(f"{name} numbers must be below 2^31, not {limit - 1}: count without great gaps")
 
-        key = items.astype(np.int64) * max(n_workers, 1)
-        key += workers
-        n_given = key.size
-        if n_given and not (key[1:] > key[:-1]).all():  # neither in order nor free of repeats as they came
-            order = np.argsort(key, kind="stable")
-            key = key[order]
-            order = order[np.append(key[1:] != key[:-1], values=True)]
-            items, workers, labels = items[order], workers[order], labels[order]
-        del key
-        counts = np.bincount(items, minlength=n_items)
-        offsets = np.zeros(n_items + 1, dtype=np.int64)
-        np.cumsum(counts, out=offsets[1:])
-        table = cls(
-            offsets,
-            workers.astype(np.int32),
-            labels.astype(np.int16),
-            n_items,
-            n_workers,
-            n_labels,
-            n_given - items.size,
-        )
+        if items.size < LARGE:
+            offsets, kept_workers, kept_labels = _group(items, workers, labels, n_items)
+        else:
+            from aggregation.grouping import group  # noqa: PLC0415 - the compiler takes half a second to import
+
+            offsets, kept_workers, kept_labels = group(items, workers, labels, n_items)
+        n_dropped = items.size - kept_workers.size
+        table = cls(offsets, kept_workers, kept_labels, n_items, n_workers, n_labels, n_dropped)
         for array in (table.offsets, table.worker, table.label):
             array.flags.writeable = False
         return table
@@ -141,6 +131,18 @@ class LabelTable:
         return cells.reshape(self.n_items, self.n_labels).astype(np.float64)
 
 
+def _group(
+    items: npt.NDArray[Any], workers: npt.NDArray[Any], labels: npt.NDArray[Any], n_items: int
+) -> tuple[Ints, npt.NDArray[np.int32], npt.NDArray[np.int16]]:
+    """Sort answers by item, then by worker, and keep the last of repeated ones; as `grouping.group`, for few."""
+    order = np.lexsort((workers, items))
+    same = (np.diff(items[order]) == 0) & (np.diff(workers[order]) == 0)
+    order = order[np.append(~same, np.ones(min(order.size, 1), dtype=bool))]
+    offsets = np.zeros(n_items + 1, dtype=np.int64)
+    np.cumsum(np.bincount(items[order].astype(np.int64), minlength=n_items), out=offsets[1:])
+    return offsets, workers[order].astype(np.int32), labels[order].astype(np.int16)
+
+
 def _check_labels(n_labels: int) -> None:
     if n_labels < 2:
         raise ValueError(f"n_labels is {n_labels}: with fewer than two label values there is nothing to infer")
@@ -161,7 +163,9 @@ def _integers(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
 
 def _bound(array: npt.NDArray[Any], limit: int | None, name: str) -> int:
     """Check that numbers lie in 0..limit-1 and return the limit, found where it is not given."""
-    low, high = (int(array.min()), int(array.max())) if array.size else (0, -1)
+    parts = [array[first : first + PART] for first in range(0, array.size, PART)]  # each is read from memory once
+    low = min((int(part.min()) for part in parts), default=0)
+    high = max((int(part.max()) for part in parts), default=-1)
     if low < 0:
         raise ValueError(f"{name} numbers count from 0, but {low} occurs")
     if limit is None:

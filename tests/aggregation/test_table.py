@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 from crowds import answers, table_of
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aggregation import LabelTable
+from aggregation.grouping import group
+from aggregation.table import _group
 
 
 @given(answers())
@@ -17,6 +20,25 @@ def test_the_last_answer_of_a_worker_to_an_item_counts(drawn):
     assert dict(zip(zip(table.item, table.worker, strict=True), table.label, strict=True)) == last
     assert table.n_dropped == len(item) - len(last)
     assert table.n_answers == len(last)
+
+
+@given(answers(), st.booleans(), st.integers(1, 3))
+@settings(deadline=None)
+def test_many_answers_are_grouped_as_few_are(drawn, in_order, threads):
+    item, worker, label, n_items, *_ = drawn
+    order = np.argsort(item, kind="stable") if in_order else np.arange(item.size)
+    arrays = item[order], worker[order], label[order], n_items
+    for few, many in zip(_group(*arrays), group(*arrays, threads=threads), strict=True):
+        np.testing.assert_array_equal(few, many)
+
+
+def test_items_with_many_answers_are_grouped_too():
+    rng = np.random.default_rng(3)
+    arrays = rng.integers(40, size=5000), rng.integers(200, size=5000), rng.integers(4, size=5000), 40
+    few, many = _group(*arrays), group(*arrays)
+    assert few[1].size < 5000
+    for one, other in zip(few, many, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @given(answers())

@@ -1,0 +1,192 @@
+"""Group many answers by item, in time proportional to their number and on all cores.
+
+Small tables do without, and so without the half second that importing the compiler takes.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aggregation.blocks import cores
+from aggregation.kernels import compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from aggregation.arrays import Ints
+
+    Array = npt.NDArray[Any]
+    Grouped = tuple[Ints, npt.NDArray[np.int32], npt.NDArray[np.int16]]
+
+# Items with more answers are sorted by a method that does not slow down as they grow.
+FEW = 32
+
+
+def group(item: Array, worker: Array, label: Array, n_items: int, *, threads: int | None = None) -> Grouped:
+    """
+    Sort answers by item, then by worker, and keep the last of several that one worker gave to one item.
+
+    Parameters
+    ----------
+    item, worker, label : (n,) int
+        Numbers that are known to fit in 32, 32 and 16 bits.
+
+    Returns
+    -------
+    offsets : (n_items + 1,) int64
+    worker : (n_kept,) int32
+    label : (n_kept,) int16
+
+    """
+    items, workers, labels = (_plain(item, np.int32), _plain(worker, np.int32), _plain(label, np.int16))
+    n_threads = threads or cores()
+    with ThreadPoolExecutor(n_threads) as pool:
+
+        def each(function: Callable[[int, int, int], Any], cuts: Ints) -> list[Any]:
+            return list(pool.map(function, range(cuts.size - 1), cuts[:-1].tolist(), cuts[1:].tolist()))
+
+        offsets = np.empty(n_items + 1, dtype=np.int64)
+        even = np.linspace(0, items.size, n_threads + 1).astype(np.int64)
+        if not all(each(lambda _, first, last: _find_changes(first, last, items, offsets), even)):
+            places = np.zeros((n_threads, n_items), dtype=np.int32 if items.size < 1 << 31 else np.int64)
+            each(lambda chunk, first, last: _count(first, last, items, places[chunk]), even)
+            _place(places, offsets)
+            given = workers, labels
+            workers, labels = np.empty_like(workers), np.empty_like(labels)
+            each(lambda chunk, first, last: _scatter(first, last, items, *given, places[chunk], workers, labels), even)
+            del places, given
+            workers, labels = _plain(workers, np.int32), _plain(labels, np.int16)
+        sorted_workers, sorted_labels = np.empty(items.size, dtype=np.int32), np.empty(items.size, dtype=np.int16)
+        kept = np.empty(n_items, dtype=np.int32)
+        cuts = np.searchsorted(offsets, even)
+        cuts[0], cuts[-1] = 0, n_items
+        arrange = partial(_arrange, offsets, workers, labels, sorted_workers, sorted_labels, kept)
+        n_kept = sum(each(lambda _, first, last: arrange(first, last), cuts))
+    if n_kept < items.size:
+        offsets = _close_ranks(offsets, kept, sorted_workers, sorted_labels)
+        sorted_workers, sorted_labels = sorted_workers[:n_kept].copy(), sorted_labels[:n_kept].copy()
+    return offsets, sorted_workers, sorted_labels
+
+
+def _plain(values: Array, kind: type[Any]) -> Array:
+    """Give a read-only view, or a copy where the type is another, so that kernels are compiled for one type each."""
+    view = np.ascontiguousarray(values, dtype=kind).view()
+    view.flags.writeable = False
+    return view
+
+
+@compiled
+def _find_changes(first: int, last: int, item: Array, offsets: Ints) -> bool:
+    """Set the offsets of items that begin among some answers; say if their items never fall."""
+    for a in range(first, last):
+        here = item[a]
+        before = item[a - 1] if a > 0 else -1
+        if here < before:
+            return False
+        for i in range(before + 1, here + 1):
+            offsets[i] = a
+    if last == item.size:
+        for i in range(item[last - 1] + 1 if last > 0 else 0, offsets.size):
+            offsets[i] = last
+    return True
+
+
+@compiled
+def _count(first: int, last: int, item: Array, counts: Array) -> None:
+    for a in range(first, last):
+        counts[item[a]] += 1
+
+
+@compiled
+def _place(places: Array, offsets: Ints) -> None:
+    """Turn counts, (chunk, item), into where in its item each chunk's answers begin."""
+    n_chunks, n_items = places.shape
+    offsets[0] = 0
+    for i in range(n_items):
+        size = 0
+        for chunk in range(n_chunks):
+            count = places[chunk, i]
+            places[chunk, i] = size
+            size += count
+        offsets[i + 1] = offsets[i] + size
+    for chunk in range(n_chunks):
+        for i in range(n_items):
+            places[chunk, i] += offsets[i]
+
+
+@compiled
+def _scatter(
+    first: int, last: int, item: Array, worker: Array, label: Array, places: Array, workers: Array, labels: Array
+) -> None:
+    for a in range(first, last):
+        place = places[item[a]]
+        places[item[a]] = place + 1
+        workers[place] = worker[a]
+        labels[place] = label[a]
+
+
+@compiled
+def _arrange(
+    offsets: Ints, worker: Array, label: Array, workers: Array, labels: Array, kept: Array, first: int, last: int
+) -> int:
+    """Sort the answers of some items by worker; count what is kept of each, and of all."""
+    one, low = np.uintp(1), np.int64(0xFFFFFFFF)  # an index without a sign is looked up as it is
+    longest = 0
+    for i in range(np.uintp(first), np.uintp(last)):
+        longest = max(longest, offsets[i + one] - offsets[i])
+    keys = np.empty(longest, dtype=np.int64)
+    total = 0
+    for i in range(np.uintp(first), np.uintp(last)):
+        begin, end = np.uintp(offsets[i]), np.uintp(offsets[i + one])
+        risen, before = True, -1
+        for a in range(begin, end):
+            here = worker[a]
+            workers[a] = here
+            labels[a] = label[a]
+            risen &= before < here
+            before = here
+        size = end - begin
+        if not risen:
+            for j in range(size):
+                keys[j] = (np.int64(worker[begin + j]) << 32) | np.int64(j)
+            if size > np.uintp(FEW):
+                keys[:size].sort()
+            else:
+                for j in range(one, size):
+                    key, hole = keys[j], j
+                    while hole > np.uintp(0) and keys[hole - one] > key:
+                        keys[hole] = keys[hole - one]
+                        hole -= one
+                    keys[hole] = key
+            place = begin
+            for j in range(size):
+                if j + one < size and keys[j] >> 32 == keys[j + one] >> 32:
+                    continue
+                workers[place] = keys[j] >> 32
+                labels[place] = label[begin + np.uintp(keys[j] & low)]
+                place += one
+            size = place - begin
+        kept[i] = size
+        total += np.int64(size)
+    return total
+
+
+@compiled
+def _close_ranks(offsets: Ints, kept: Array, workers: Array, labels: Array) -> Ints:
+    """Move answers together where some were not kept, and give the new offsets."""
+    closed = np.empty_like(offsets)
+    place = 0
+    for i in range(kept.size):
+        closed[i] = place
+        for a in range(offsets[i], offsets[i] + kept[i]):
+            workers[place] = workers[a]
+            labels[place] = labels[a]
+            place += 1
+    closed[kept.size] = place
+    return closed
