@@ -20,6 +20,7 @@ from aggregation import kernels, squarem
 from aggregation.blocks import Blocks
 from aggregation.climbing import better_with_gold, check_limits, fit_from_votes, warn_unless_converged
 from aggregation.fit import Fit
+from aggregation.lanes import MOST_LANES
 from aggregation.prior import Prior
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class DawidSkene(Fit):
 
     def begin_with_votes(self, *, gold_only: bool = False) -> None:
         """Begin with what majority vote says: for few labels in one pass, which writes no posterior down."""
-        if gold_only or self.table.n_labels > confusion_kernels.MOST_LANES:
+        if gold_only or self.table.n_labels > MOST_LANES:
             super().begin_with_votes(gold_only=gold_only)
             return
         self.blocks.map(self._vote)

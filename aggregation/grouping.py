@@ -159,7 +159,8 @@ def _arrange(
                 keys[:size].sort()
             else:
                 for j in range(one, size):
-                    key, hole = keys[j], j
+                    key = keys[j]
+                    hole = np.uintp(j)
                     while hole > np.uintp(0) and keys[hole - one] > key:
                         keys[hole] = keys[hole - one]
                         hole -= one
@@ -171,9 +172,10 @@ def _arrange(
                 workers[place] = keys[j] >> 32
                 labels[place] = label[begin + np.uintp(keys[j] & low)]
                 place += one
-            size = place - begin
-        kept[i] = size
-        total += np.int64(size)
+            kept[i] = place - begin
+        else:
+            kept[i] = size
+        total += kept[i]
     return total
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numba
 import numpy as np
 
+from aggregation import lanes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -183,25 +185,28 @@ def _expect(size: int) -> Callable[..., tuple[float, float]]:
 
 @functools.cache
 def choose_for(n_labels: int) -> Callable[..., None]:
-    """Take the kernel that chooses among a number of labels: for few, one compiled for just that many."""
-    return _choose(n_labels if n_labels <= MOST_UNROLLED else 0)
+    """Make the kernel that picks the most probable label of items: of those within ``tie``, the first of most rank."""
+    return _choose_in_lanes(n_labels) if n_labels <= lanes.MOST_LANES else _choose_in_arrays
 
 
-@functools.cache
-def _choose(size: int) -> Callable[..., None]:
+def _choose_in_lanes(size: int) -> Callable[..., None]:
     @compiled
     def choose(first: int, last: int, posterior: Floats, rank: Floats, tie: float, labels: Ints) -> None:
-        """Pick the most probable label of a block's items: of those within ``tie``, the first of the highest rank."""
-        n_labels = np.uintp(size if size > 0 else rank.size)
+        ranks = lanes.load(size, rank, np.uintp(0))
         for i in range(np.uintp(first), np.uintp(last)):
-            top = posterior[i, np.uintp(0)]
-            for k in range(n_labels):
-                top = max(top, posterior[i, k])
-            chosen, highest = 0, -1.0
-            for k in range(n_labels):
-                its = rank[k] if posterior[i, k] >= top - tie else -1.0
-                chosen = np.int64(k) if its > highest else chosen
-                highest = max(highest, its)
-            labels[i] = chosen
+            row = lanes.load(size, posterior, i)
+            tied = lanes.at_least(row, lanes.largest(row) - tie, ranks)
+            labels[i] = lanes.find(tied, lanes.largest(tied))
 
     return choose
+
+
+@compiled
+def _choose_in_arrays(first: int, last: int, posterior: Floats, rank: Floats, tie: float, labels: Ints) -> None:
+    for i in range(first, last):
+        least = posterior[i].max() - tie
+        chosen = -1
+        for k in range(rank.size):
+            if posterior[i, k] >= least and (chosen < 0 or rank[k] > rank[chosen]):
+                chosen = k
+        labels[i] = chosen

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NUMBER = ir.DoubleType()
+# With more labels than this, a row of them is an array.
+MOST_LANES = 8
 BYTES = 8  # arrays are aligned to numbers, not to rows
 
 
@@ -59,6 +61,13 @@ def _place(context: Any, builder: Any, array_type: Any, array: Any, index: Any, 
 
 def _sized(size: Any) -> Lanes:
     return size if isinstance(size, Lanes) else Lanes(size.literal_value)
+
+
+def _spread(builder: Any, vector: Any, number: Any) -> Any:
+    row = ir.Constant(vector, ir.Undefined)
+    for k in range(vector.count):
+        row = builder.insert_element(row, number, _lane(k))
+    return row
 
 
 def _lane(k: int) -> Any:
@@ -110,10 +119,7 @@ def fill(_: Any, size: Any, number: Any) -> Any:
     lanes = _sized(size)
 
     def build(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        row = ir.Constant(lanes.vector, ir.Undefined)
-        for k in range(lanes.size):
-            row = builder.insert_element(row, given[1], _lane(k))
-        return row
+        return _spread(builder, lanes.vector, given[1])
 
     return lanes(size, types.float64), build
 
@@ -175,3 +181,29 @@ def _over_lanes(join: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
 
 total = _over_lanes(lambda builder, x, y: builder.fadd(x, y))
 largest = _over_lanes(lambda builder, x, y: builder.select(builder.fcmp_ordered(">", x, y), x, y))
+
+
+@_operation
+def at_least(_: Any, row: Any, number: Any, kept: Any) -> Any:
+    """Keep of another row the lanes where this one is at least ``number``, and -1 in the others."""
+
+    def build(_context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        vector = signature.args[0].vector
+        limit = _spread(builder, vector, given[1])
+        none = ir.Constant(vector, [-1.0] * signature.args[0].size)
+        return builder.select(builder.fcmp_ordered(">=", given[0], limit), given[2], none)
+
+    return kept(row, types.float64, kept), build
+
+
+@_operation
+def find(_: Any, row: Any, number: Any) -> Any:
+    """Find the first lane that holds a number which one of them does hold."""
+
+    def build(_context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        lanes = signature.args[0]
+        same = builder.fcmp_ordered("==", given[0], _spread(builder, lanes.vector, given[1]))
+        bits = builder.zext(builder.bitcast(same, ir.IntType(lanes.size)), ir.IntType(64))
+        return builder.cttz(bits, ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(row, types.float64), build

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
+
 from aggregation import METHODS, ConvergenceWarning, LabelTable, aggregate
-from aggregation.confusion import MOST_LANES
+from aggregation.lanes import MOST_LANES
+from aggregation.table import LARGE
 
 
 def warm() -> None:
-    """Run each method on a table of two items, and one for each number of labels that has a kernel of its own."""
+    """Run each method on two items, then each number of labels that has kernels of its own, then a large table."""
     arrays = [0, 0, 1, 1], [0, 1, 0, 1], [0, 0, 1, 0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for method in METHODS:
             aggregate(LabelTable.from_arrays(*arrays, n_labels=2), method=method)
+        many = np.arange(LARGE)
+        LabelTable.from_arrays(many[::-1], many % 10, many % 2, n_labels=2)
         for n_labels in range(3, MOST_LANES + 2):
             aggregate(LabelTable.from_arrays(*arrays, n_labels=n_labels))
 

@@ -2,6 +2,18 @@ import numpy as np
 import pytest
 
 from aggregation import LabelTable, aggregate
+from aggregation.kernels import choose_for
+from aggregation.result import TIE, most_probable, ranks
+
+
+@pytest.mark.parametrize("n_labels", [2, 5, 8, 9])
+def test_compiled_code_chooses_as_the_rule_says(n_labels):
+    rng = np.random.default_rng(0)
+    posterior = rng.integers(3, size=(500, n_labels)) / 10 + rng.choice([0, TIE / 3, 2 * TIE], size=(500, n_labels))
+    prevalence = rng.integers(1, 3, size=n_labels) / 10
+    labels = np.empty(500, dtype=np.int64)
+    choose_for(n_labels)(0, 500, posterior, ranks(prevalence), TIE, labels)
+    np.testing.assert_array_equal(labels, most_probable(posterior, prevalence))
 
 
 def test_shares_of_the_answers():
