@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from foundation.ids import new_id
 from service.markets import Market
-from service.markets.market import Gone, HandedIn, ListedHit, Throttled
+from service.markets.market import Gone, HandedIn, ListedHit, MarketError, Throttled
 from service.metrics import ANSWERS, ASSIGNMENTS
 from service.pipeline.decide import alarm
 from service.pipeline.reading import key_of, read, strays
@@ -104,20 +104,24 @@ class Sweep:
         """Fetch the assignments of HITs from the market, and save them job by job."""
         in_flight = asyncio.Semaphore(self.stage.service.settings.pipeline.effects_in_flight)
 
-        async def fetch_one(hit: LiveHit) -> Sequence[HandedIn] | None:
+        async def fetch_one(hit: LiveHit) -> Sequence[HandedIn] | MarketError:
             async with in_flight:
                 try:
                     return await self.market.handed_in(hit.market_hit_id)
-                except Gone:
-                    return None  # deleted since it was listed; the next sweep will miss it
+                except MarketError as error:
+                    return error
 
         found = await asyncio.gather(*(fetch_one(hit) for hit, _ in news))
         by_job: dict[int, list[Fetched]] = {}
         for (hit, listed), one in zip(news, found, strict=True):
-            if one is not None:
+            if not isinstance(one, MarketError):
                 by_job.setdefault(hit.job_no, []).append((hit, listed, one))
         for job_no, fetched in by_job.items():
             await self._save(await self._brief(job_no), fetched)
+        # What failed fails the sweep, once the rest is saved. One deleted since it was listed is missing next time.
+        for one in found:
+            if isinstance(one, MarketError) and not isinstance(one, Gone):
+                raise one
 
     async def save_gone(self, gone: Sequence[LiveHit]) -> None:
         """Save that HITs are gone, after what was handed in of them and can still be had.
@@ -209,8 +213,20 @@ class Sweep:
                 ]
                 await effects.write(conn, job_no, brief.job_id, approvals, now)
                 await _flag(self.stage, job_no, reads, now)
-            # Only what was listed before the fetch is known to be complete by it.
-            rows = [(hit.job_no, hit.hit_no, listed.pending, listed.expires_at) for hit, listed, _ in fetched if listed]
+                await assignments.doubt(
+                    conn, job_no, [one.market_assignment_id for one in kept if one.state == "stray"]
+                )
+                expiry = {hit.hit_no: hit.expires_at for hit, _, _ in fetched}
+                late = sum(one.submitted_at > expiry[one.hit_no] for one in reads)
+                if late:
+                    message = f"{late} assignments were handed in after their HIT had expired; they count and are paid"
+                    await events.record(conn, job_no, now, "late", message)
+            # Only what was listed before the fetch is known to be complete by it, and only where it has no gap.
+            rows = [
+                (hit.job_no, hit.hit_no, listed.pending, listed.expires_at)
+                for hit, listed, found in fetched
+                if listed and len({one.market_assignment_id for one in found}) >= listed.handed_in
+            ]
             await hits.listed(conn, rows, self.started)
             for stage, at in (("decide", now + debounce), ("infer", now + debounce), ("score", now), ("settle", now)):
                 await dues.want(conn, stage, job_no, at)

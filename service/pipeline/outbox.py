@@ -15,8 +15,9 @@ from typing import Any
 import structlog
 
 from service.markets import Market
-from service.markets.market import Gone, MarketError, NotYet, OutOfFunds, Refused, Throttled
+from service.markets.market import Gone, MarketError, NotYet, OutOfFunds, Refused, Throttled, Unavailable
 from service.metrics import EFFECTS
+from service.pipeline import silence
 from service.pipeline.decide import alarm
 from service.pipeline.stage import Stage
 from service.store import briefs, dues, effects, events, pace
@@ -27,7 +28,7 @@ Save = Callable[[Sequence[tuple[Effect, Any]], datetime], Awaitable[dict[str, da
 
 _BATCH = 64
 _LONGEST_WAIT = 120.0
-_SILENCE = 8  # failed attempts after which a person should hear of it
+_TOLD = (8, 64, 512)  # failed attempts after which a person should hear of it
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +79,7 @@ class Outbox:
                     await dues.want(stage.conn, name, stage.due.subject, then[name])
             for effect, error in failed:
                 await self._failed(effect, error, now, running=running)
+        await self._notice_silence([outcome for _, outcome in outcomes])
         await self._adjust_pace(outcomes, (now - started).total_seconds(), now)
 
     async def _outcome(self, effect: Effect, call: Call) -> tuple[Effect, Any]:
@@ -101,10 +103,19 @@ class Outbox:
             return
         wait = min(_LONGEST_WAIT, (0.5 if isinstance(error, NotYet) else 0.25) * 2 ** min(effect.attempts, 10))
         await effects.later(stage.conn, effect, now + timedelta(seconds=wait), str(error))
-        if effect.attempts + 1 == _SILENCE:
-            message = f"{_SILENCE} attempts to {effect.kind} {effect.about} have failed, and more follow: {error}"
+        if effect.attempts + 1 in _TOLD and not isinstance(error, Unavailable):
+            attempts = effect.attempts + 1
+            message = f"{attempts} attempts to {effect.kind} {effect.about} have failed, and more follow: {error}"
             await events.record(stage.conn, job_no, now, "trouble", message)
         log.warning("an effect did not happen", kind=effect.kind, about=effect.about, again_in=wait, error=str(error))
+
+    async def _notice_silence(self, outcomes: Sequence[Any]) -> None:
+        """Hear a silent market by all of a batch, as an outage would else be told of once an effect."""
+        failed = [one for one in outcomes if isinstance(one, Unavailable) and not isinstance(one, Throttled)]
+        if len(failed) == len(outcomes):
+            await silence.fallen(self.stage, self.market, self.market_no, failed[0])
+        else:
+            await silence.broken(self.stage, self.market, self.market_no)
 
     async def _adjust_pace(self, outcomes: Sequence[tuple[Effect, Any]], seconds: float, now: datetime) -> None:
         conn, settings = self.stage.conn, self.stage.service.settings.markets[self.market.name]

@@ -73,7 +73,8 @@ class Publisher:
             self._gate = await gates.find(conn, job_no)
         if creations and self._hit_type is None:
             try:
-                self._hit_type = await self._know_hit_type()
+                async with noticed(self.stage, self.market, self.brief.market_no):
+                    self._hit_type = await self._know_hit_type()
             except Refused as error:
                 async with conn.transaction():
                     message = (
@@ -164,8 +165,7 @@ class Publisher:
         properties_hash = self._properties_hash()
         known = await hit_types.find(conn, market_no, properties_hash)
         if known is None:
-            async with noticed(self.stage, self.market, market_no):
-                known = await self.market.hit_type(self._properties())
+            known = await self.market.hit_type(self._properties())
             await hit_types.keep(conn, market_no, properties_hash, known, self.stage.clock.now())
         return known
 

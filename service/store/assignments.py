@@ -48,6 +48,11 @@ UPDATE hit SET collected = hit.collected + n.collected, reviewed = hit.reviewed 
 FROM unnest($2::int4[], $3::int2[], $4::int2[]) AS n (hit_no, collected, reviewed)
 WHERE hit.job_no = $1 AND hit.hit_no = n.hit_no
 """
+_DOUBT = """
+UPDATE assignment SET problem = concat_ws('; ', problem, $3::text)
+WHERE job_no = $1 AND market_assignment_id = ANY($2::text[]) AND state <> 'stray'
+  AND strpos(coalesce(problem, ''), $3) = 0
+"""
 _REVIEWED = """
 UPDATE assignment SET state = $4, decided_at = $3
 WHERE job_no = $1 AND assignment_no = ANY($2::bigint[]) AND state = 'submitted' RETURNING hit_no
@@ -139,6 +144,13 @@ async def keep(
         hit_nos, pairs = list(counts), list(counts.values())
         await conn.execute(_COUNT, job_no, hit_nos, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
     return [Kept(r["assignment_no"], r["market_assignment_id"], r["hit_no"], r["state"]) for r in fresh]
+
+
+async def doubt(conn: Connection, job_no: int, market_assignment_ids: Sequence[str]) -> None:
+    """Flag the assignments that strays are other entries of: the market may mean either worker."""
+    if market_assignment_ids:
+        message = "the market lists it under a second worker too"
+        await conn.execute(_DOUBT, job_no, list(market_assignment_ids), message)
 
 
 def _storable(raw: str) -> str:

@@ -44,10 +44,13 @@ UPDATE effect SET state = 'done', ended_at = $2, last_error = NULL WHERE effect_
 """
 _LATER = "UPDATE effect SET due_at = $2, last_error = $3 WHERE effect_no = $1"
 _PARK = "UPDATE effect SET state = 'parked', last_error = $2 WHERE effect_no = $1 AND state = 'due'"
-# Whoever resumed a job has mended what parked its effects; one that is being cancelled still has to close its HITs.
+# Whoever resumed a job has mended what parked its effects; one that is being cancelled still has to close its HITs. A
+# HIT whose items have all been withdrawn stays parked, so that decide drops it.
 _UNPARK = """
 UPDATE effect SET state = 'due', due_at = $2
 WHERE job_no = $1 AND state = 'parked' AND ($3 = 'running' OR ($3 = 'cancelling' AND kind = ANY($4::text[])))
+  AND (kind <> 'create' OR EXISTS (SELECT FROM hit_slot s JOIN item i USING (job_no, item_no)
+       WHERE s.job_no = effect.job_no AND s.hit_no = effect.hit_no AND i.state = 'open' AND NOT i.is_gold))
 """
 _DROP_MORE_WORK = """
 UPDATE effect SET state = 'dropped', ended_at = $2
