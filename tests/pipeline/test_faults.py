@@ -277,3 +277,14 @@ async def test_a_planned_hit_whose_items_are_withdrawn_is_never_posted(house):
     await house.run_stage("decide", job)
     await house.until(house.is_state(job, "done"), work=lambda: house.market.work("AW1", "abc".index))
     assert len(house.market.hits) == 1
+
+
+async def test_text_that_no_database_takes_is_kept_all_the_same(house):
+    job = await house.job(items=["a"], redundancy={"minimum": 1, "maximum": 2})
+    await house.step()
+    [hit] = house.market.hits.values()
+    house.market.submit(hit, house.market.accept(hit, "AW1"), "half a pair \ud800, and NUL \x00")
+    await house.until(house.is_state(job, "done"), work=lambda: house.market.work("AW2", "abc".index))
+    [(raw, problem, state)] = await house.rows("SELECT raw, problem, state FROM assignment WHERE problem IS NOT NULL")
+    assert (raw, state) == ("half a pair ?, and NUL \ufffd", "approved")
+    assert problem.startswith("not XML that can be read")
