@@ -79,7 +79,20 @@ class DawidSkene(Fit):
         )
         self._set_shares(self.class_counts.sum(axis=0) + self.prior.prevalence + kernels.FLOOR, sum(densities))
 
-    def normalise(self) -> None:
+    def extrapolate(self, start: Floats, step: Floats, bend: Floats, longest: float) -> float:
+        """Go on along two steps, and give the share of rows that went as far as they may; see `squarem`."""
+        begin, along, bent = (part[: self.weights.size].reshape(self.weights.shape) for part in (start, step, bend))
+        far = self.blocks.share(
+            self.table.n_workers,
+            lambda first, last: confusion_kernels.extrapolate(first, last, begin, along, bent, longest, self.weights),
+        )
+        start, step, bend = (part[self.weights.size :] for part in (start, step, bend))
+        stride = min(max(np.sqrt((step**2).sum() / max((bend**2).sum(), 1e-300)), 1.0), longest)
+        self.shares[:] = start + (2 * stride - 1) * step + stride**2 * bend
+        self._normalise()
+        return sum(far) / max(self.table.n_workers * self.table.n_labels, 1)
+
+    def _normalise(self) -> None:
         """Bring parameters that were set from outside back to where each row is a distribution."""
         densities = self.blocks.share(
             self.table.n_workers,
@@ -117,7 +130,7 @@ class DawidSkene(Fit):
         known = min(earlier.confusion.shape[0], self.table.n_workers)
         self.weights[:known] = earlier.confusion[:known].transpose(0, 2, 1)
         self.shares[:] = earlier.prevalence
-        self.normalise()
+        self._normalise()
 
     def _vote(self, block: int, first: int, last: int) -> None:
         table = self.table
