@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ from service.markets.market import (
     Unavailable,
 )
 from service.markets.requester_api import STATES, assignment_of, error_of, hit_of, hit_type_fields
+from service.metrics import MARKET_CPU_SECONDS
 
 ENDPOINTS = {
     "production": "https://mturk-requester.us-east-1.amazonaws.com",
@@ -305,7 +307,11 @@ class MTurkMarket:
 
     async def _call(self, operation: str, **fields: Any) -> Any:
         def call() -> Any:
-            return getattr(self._client, operation)(**fields)
+            began = time.thread_time()
+            try:
+                return getattr(self._client, operation)(**fields)
+            finally:
+                MARKET_CPU_SECONDS.labels(operation=operation).inc(time.thread_time() - began)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
