@@ -44,7 +44,7 @@ async def run(works: Works, workers: int, *, items: int, bundle: int, redundancy
                     await jobs.until_done(conn, job_ids, working)
                 seconds, own = time.monotonic() - started, time.process_time() - own
                 after, of_crowd = works.cpu(), crowd.cpu() - crowd_before
-                stages = works.stages()
+                stages, calls = works.stages(), works.market_calls()
         answers = await conn.fetchval(
             "SELECT count(*) FROM assay.answer JOIN assay.job USING (job_no) WHERE job_id = ANY($1::text[])", job_ids
         )
@@ -67,6 +67,7 @@ async def run(works: Works, workers: int, *, items: int, bundle: int, redundancy
         "cores": os.cpu_count(),
         "shares": {name: round(value / total, 3) for name, value in used.items()},
         "stage_seconds": {name: round(value, 2) for name, value in sorted(stages.items())},
+        "boto3_cpu_seconds": {name: round(value, 2) for name, value in sorted(calls.items())},
         "books": check(books),
     }
 

@@ -125,6 +125,16 @@ class Works:
                     found[stage] = found.get(stage, 0.0) + value
         return found
 
+    def market_calls(self) -> dict[str, float]:
+        """Return the CPU seconds that boto3 has used so far, by operation."""
+        found: dict[str, float] = {}
+        for name in self._processes:
+            if name.startswith("work-"):
+                for labels, value in self._metrics(name, "assay_market_cpu_seconds_total"):
+                    operation = labels.split('"')[1]
+                    found[operation] = found.get(operation, 0.0) + value
+        return found
+
     def metric(self, process: str, metric: str) -> float:
         """Return the sum of a metric of a process over its labels."""
         return sum(value for _, value in self._metrics(process, metric))
