@@ -122,7 +122,13 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
     trust: Trust = field(default_factory=Trust)
     market: Annotated[str, Meta(min_length=1, max_length=64)] = "house"
     allow_ten_or_more: bool = False
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    seed: Annotated[
+        Annotated[int, Meta(ge=0, le=2**31 - 1)] | None,
+        Meta(
+            description="makes the slicing repeatable, as trials need; who knows it can foresee where gold stands. "
+            "Left out, nobody can"
+        ),
+    ] = None
 
     @property
     def reward_cents(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ async def run(stage: Stage) -> None:
         mask = await answer_arrays.accepted_of(conn, job_no, [g.item_no for g in golds], len(spec.task.labels))
         market = stage.service.settings.markets[brief.market]
         next_hit_no = await hits.next_number(conn, job_no)
-        planned = plan(spec, items, [g.item_no for g in golds], mask, fees=market.fees, seed=spec.seed + next_hit_no)
+        seed = None if spec.seed is None else spec.seed + next_hit_no
+        planned = plan(spec, items, [g.item_no for g in golds], mask, fees=market.fees, seed=seed)
         if not planned:
             if items:
                 message = f"{len(items)} items wait for {spec.bundle.gold} gold items a HIT: upload gold, then resume"
@@ -64,14 +66,19 @@ def plan(
     accepted: npt.NDArray[np.bool_],
     *,
     fees: str,
-    seed: int,
+    seed: int | None,
 ) -> list[PlannedHit]:
-    """Put items into HITs in the order given, each with gold of its own at places drawn by the seed.
+    """Put items into HITs, each with gold of its own at places drawn at random.
+
+    Like items are shuffled first: in the order of their upload they may show numbers or names that follow one
+    another, and gold from anywhere would stand out among neighbours.
 
     Parameters
     ----------
     accepted : (n_gold, n_labels) bool
         Accepted labels of the gold items, in the order of `gold_item_nos`.
+    seed : int or None
+        The same seed gives the same plan; None draws from the system's entropy, so that nobody can foresee it.
 
     Returns
     -------
@@ -79,13 +86,16 @@ def plan(
         As many as there is gold for: no gold item stands in two.
     """
     size, n_gold = spec.bundle.items, spec.bundle.gold
+    random = np.random.default_rng(seed)
+    items = _shuffled_among_like(items, random)
     bundles = [items[first : first + size] for first in range(0, len(items), size)]
     if n_gold:
         bundles = bundles[: len(gold_item_nos) // n_gold]
     if not bundles:
         return []
-    chosen: Any = choose(accepted, len(bundles), n_gold, seed=seed).chosen if n_gold else [[] for _ in bundles]
-    random = np.random.default_rng(seed)
+    chosen: Any = [[] for _ in bundles]
+    if n_gold:
+        chosen = choose(accepted, len(bundles), n_gold, seed=int(random.integers(2**63))).chosen
     planned = []
     for bundle, gold_rows in zip(bundles, chosen, strict=True):
         item_nos = [item.item_no for item in bundle] + [gold_item_nos[row] for row in gold_rows]
@@ -93,6 +103,15 @@ def plan(
         fee = FEE_SCHEDULES[fees].assignment_fee(spec.reward_cents, wanted, masters=spec.masters_only)
         planned.append(PlannedHit(tuple(random.permutation(item_nos).tolist()), wanted, slots, spec.reward_cents + fee))
     return planned
+
+
+def _shuffled_among_like(items: Sequence[Unsliced], random: np.random.Generator) -> list[Unsliced]:
+    """Shuffle neighbours of one priority, redundancy and batch, and leave these in their order."""
+    shuffled: list[Unsliced] = []
+    for _, like in groupby(items, key=lambda i: (i.priority, i.maximum, i.minimum, i.batch)):
+        group = list(like)
+        shuffled += [group[place] for place in random.permutation(len(group))]
+    return shuffled
 
 
 def assignments_of(minimum: int, maximum: int) -> tuple[int, int]:

@@ -11,7 +11,8 @@ from msgspec import Struct
 from service.store.dues import Connection
 
 _UNSLICED = """
-SELECT i.item_no, greatest(1, i.minimum - coalesce(b.n, 0)), greatest(1, i.maximum - coalesce(b.n, 0))
+SELECT i.item_no, greatest(1, i.minimum - coalesce(b.n, 0)), greatest(1, i.maximum - coalesce(b.n, 0)),
+    i.priority, i.batch
 FROM item i LEFT JOIN answered_before b USING (job_no, item_no)
 WHERE i.job_no = $1 AND i.is_gold = $2 AND i.state = 'open'
   AND NOT EXISTS (SELECT FROM hit_slot s WHERE s.job_no = i.job_no AND s.item_no = i.item_no AND NOT s.gone)
@@ -96,6 +97,8 @@ class Unsliced(Struct, frozen=True):
     item_no: int
     minimum: int
     maximum: int
+    priority: int = 0
+    batch: str | None = None
 
 
 class PlannedHit(Struct, frozen=True):

@@ -6,6 +6,7 @@ It holds positional slots and the template's fields, and nothing that differs be
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,7 +90,7 @@ def _slot(task: Choice, number: int, payload: Mapping[str, Any]) -> Markup:
 def _shown(show: Show, value: Any) -> Markup:
     if value is None or value == "":
         return Markup("")
-    text = value if isinstance(value, str) else str(value)
+    text = _text(value)
     title = Markup("<b>{}</b>").format(show.title) if show.title else Markup("")
     if show.show == "image" and _may_show(text):
         content = Markup('<img src="{}" alt="{}">').format(text, show.title or "the item to label")
@@ -98,6 +99,17 @@ def _shown(show: Show, value: Any) -> Markup:
     else:
         content = escape(text)
     return Markup('<div class="shown">{}{}</div>').format(title, content)
+
+
+def _text(value: Any) -> str:
+    """Write a value in one way, however it was written in the file that it came from.
+
+    Gold often comes from another file than the items, by another program: its line ends, its way to compose accents,
+    the blanks around its cells or a `.0` behind its numbers would be seen in the page's source.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return unicodedata.normalize("NFC", str(value)).replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def _labels(labels: Sequence[str], name: str) -> Markup:
