@@ -1,7 +1,29 @@
-"""Decide about gold items and about what to believe of workers."""
+"""Decide about gold items and about what to believe of workers: pure functions over facts and arrays.
 
+Gold: `bank` (facts and versions), `choose` and `ask` (which, and when), `candidates`, `suspicion`, `bias`. Workers: `score`
+and `trust` (what gold says), `evidence`, `sequential`, `standing` and `rescore` (the test and the states), `worth` (who
+rests), `earlier`, `automation`, `drift`. Rules: `operating` (what they do, computed) and `dry_run` (on a history).
+"""
+
+from gold.ask import AskPolicy
 from gold.choose import GoldPlan, TooLittleGoldError, choose, needed
 from gold.score import GoldScore, score
+from gold.sequential import Rules
+from gold.standing import STATES, Standing, judge
 from gold.trust import Trust, believe
 
-__all__ = ["GoldPlan", "GoldScore", "TooLittleGoldError", "Trust", "believe", "choose", "needed", "score"]
+__all__ = [
+    "STATES",
+    "AskPolicy",
+    "GoldPlan",
+    "GoldScore",
+    "Rules",
+    "Standing",
+    "TooLittleGoldError",
+    "Trust",
+    "believe",
+    "choose",
+    "judge",
+    "needed",
+    "score",
+]

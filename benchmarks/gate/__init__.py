@@ -1,0 +1,1 @@
+"""What a gate is worth: the same crowds, consensus and stopping rule, with and without gates."""

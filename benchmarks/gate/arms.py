@@ -1,0 +1,128 @@
+"""The gates that are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from aggregation.arrays import Bools
+from benchmarks.gate.job import View
+from gold.ask import AskPolicy, chance_bad, gold_rate
+from gold.rescore import Consensus, implied_by_others
+from gold.sequential import HEAD, Rules, enough, gold_ratios
+from gold.standing import WATCHED, Standing, judge
+from gold.worth import RestPolicy, resting
+
+
+@dataclass
+class NoGate:
+    """No gold, and everybody may go on."""
+
+    name: str = "none"
+
+    def gold_for(self, worker: int, bundle: int, rng: np.random.Generator) -> int:
+        del worker, bundle, rng
+        return 0
+
+    def met_gold(self, worker: int, n_accepted: int, *, right: bool) -> bool:
+        raise AssertionError("nobody is asked for gold")
+
+    def suspended(self, view: View) -> Bools:
+        return np.zeros(view.n_workers, dtype=bool)
+
+    def outside(self, view: View) -> Bools:
+        return np.zeros(view.answers.item.size, dtype=bool)
+
+    def resting(self, view: View) -> Bools:
+        return np.zeros(view.n_workers, dtype=bool)
+
+
+@dataclass
+class LastGolds:
+    """Suspend below ``share`` of the last ten golds, from ``after`` golds on; five golds first, then one in ten."""
+
+    name: str
+    share: float
+    after: int
+    first: int = 5
+    rate: float = 0.1
+    met: dict[int, list[bool]] = field(default_factory=dict)
+    out: set[int] = field(default_factory=set)
+
+    def gold_for(self, worker: int, bundle: int, rng: np.random.Generator) -> int:
+        asked = len(self.met.get(worker, ()))
+        if asked < self.first:
+            return min(self.first - asked, 2)
+        return int(bundle * self.rate / (1 - self.rate) + rng.random())
+
+    def met_gold(self, worker: int, n_accepted: int, *, right: bool) -> bool:
+        del n_accepted
+        past = self.met.setdefault(worker, [])
+        past.append(right)
+        if len(past) >= self.after and np.mean(past[-10:]) < self.share:
+            self.out.add(worker)
+        return worker in self.out
+
+    def suspended(self, view: View) -> Bools:
+        mask = np.zeros(view.n_workers, dtype=bool)
+        mask[list(self.out)] = True
+        return mask
+
+    def outside(self, view: View) -> Bools:
+        return self.suspended(view)[view.answers.worker]
+
+    def resting(self, view: View) -> Bools:
+        return np.zeros(view.n_workers, dtype=bool)
+
+
+@dataclass
+class Assay:
+    """The policy of `gold`. Gold moves the walks at once; with each run of the consensus all is judged anew."""
+
+    n_labels: int
+    name: str = "assay"
+    rules: Rules = field(default_factory=Rules)
+    policy: AskPolicy = field(default_factory=AskPolicy)
+    rest: RestPolicy = field(default_factory=RestPolicy)
+    standing: Standing | None = None
+    gold: dict[int, float] = field(default_factory=dict)
+    both: dict[int, float] = field(default_factory=dict)
+
+    def gold_for(self, worker: int, bundle: int, rng: np.random.Generator) -> int:
+        base = self.policy.base_rate if self.standing is None else self.standing.base_rate
+        walk = np.array(self.both.get(worker, np.log(HEAD)))
+        rate = float(gold_rate(chance_bad(walk, base), self.policy))
+        return int(bundle * rate / (1 - rate) + rng.random())
+
+    def met_gold(self, worker: int, n_accepted: int, *, right: bool) -> bool:
+        ratio = gold_ratios(self.n_labels, self.rules.good_accuracy, n_accepted)[0 if right else 1]
+        for walks, horizon in ((self.gold, self.rules.gold_horizon), (self.both, self.rules.horizon)):
+            before = walks.get(worker, np.log(HEAD))
+            walks[worker] = float(np.logaddexp(before, -np.log(2 * horizon)) + ratio)
+        return enough(self.gold[worker], self.both[worker], self.rules)
+
+    def suspended(self, view: View) -> Bools:
+        a = view.answers
+        if view.result is None:
+            implied = np.full((a.item.size, self.n_labels), 1 / self.n_labels)
+        else:
+            assert view.result.confusion is not None
+            consensus = Consensus(view.result.posterior, view.result.confusion)
+            implied = implied_by_others(a, view.in_consensus, consensus)
+        self.standing = judge(a, view.accepted, implied, view.n_workers, self.rules, policy=self.policy)
+        self.gold = dict(enumerate(self.standing.gold.now.tolist()))
+        self.both = dict(enumerate(self.standing.both.now.tolist()))
+        return self.standing.suspended
+
+    def outside(self, view: View) -> Bools:
+        assert self.standing is not None
+        return self.standing.discarded
+
+    def resting(self, view: View) -> Bools:
+        assert self.standing is not None
+        assert view.result is not None
+        assert view.result.confusion is not None
+        answers = np.bincount(view.answers.worker, minlength=view.n_workers)
+        undecided = self.standing.state == WATCHED
+        return resting(view.result.confusion, answers, self.standing.suspended, self.rest) & ~undecided

@@ -1,0 +1,125 @@
+"""When to ask a worker for gold: often while trust is uncertain, seldom once it is sure.
+
+A gold answer earns its cost by bringing a suspension nearer, so it is worth the more, the more probable it is that the
+worker is bad. The share of gold among a worker's answers is therefore
+
+    rate = least + (most - least) P(worker is bad | evidence, base rate),
+
+where the base rate is that of the job's own crowd: a clean crowd is asked little, whoever arrives in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec import Struct
+
+from gold.sequential import HEAD
+
+if TYPE_CHECKING:
+    from aggregation.arrays import Bools, Floats, Ints
+
+
+class AskPolicy(Struct, frozen=True, kw_only=True):
+    """
+    How much gold to ask.
+
+    Attributes
+    ----------
+    least, most
+        Share of gold among the answers of one who is surely good, and of one who is surely bad.
+    base_rate, base_workers
+        Share of bad workers expected before any is known, and how many workers' worth of evidence that counts for.
+    exposure
+        A gold item is not given to more workers than this.
+
+    """
+
+    least: float = 0.005
+    most: float = 0.65
+    base_rate: float = 0.25
+    base_workers: float = 3.0
+    exposure: int = 50
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a policy."""
+        if not 0 <= self.least <= self.most <= 1 or not 0 < self.base_rate < 1:
+            raise ValueError("least, most and base_rate are shares, least not above most, base_rate not 0 or 1")
+        if self.exposure < 1 or self.base_workers <= 0:
+            raise ValueError("exposure counts at least one worker, and base_workers is positive")
+
+
+def chance_bad(log_walk: Floats, base_rate: float) -> Floats:
+    """Say how probable it is that each worker is bad by now, (n_workers,), from the walk's log R."""
+    log_odds = log_walk - np.log(HEAD) + np.log(base_rate) - np.log1p(-base_rate)
+    chance: Floats = 1 / (1 + np.exp(-np.clip(log_odds, -700, 700)))
+    return chance
+
+
+def base_rate(log_walk: Floats, active: Bools, policy: AskPolicy) -> float:
+    """
+    Estimate the share of bad workers in a crowd by expectation maximisation over what their walks say.
+
+    Parameters
+    ----------
+    log_walk : (n_workers,)
+    active : (n_workers,) bool
+        Workers of whom there is any evidence.
+
+    """
+    walks, rate = log_walk[active], policy.base_rate
+    pseudo = policy.base_rate * policy.base_workers
+    for _ in range(50):
+        before, rate = rate, float((chance_bad(walks, rate).sum() + pseudo) / (walks.size + policy.base_workers))
+        if abs(rate - before) < 1e-6:
+            break
+    return rate
+
+
+def gold_rate(chance: Floats, policy: AskPolicy) -> Floats:
+    """Give the share of gold to ask of workers who are bad with this chance, (n_workers,)."""
+    rate: Floats = policy.least + (policy.most - policy.least) * chance
+    return rate
+
+
+def pick(
+    accepted: Bools, exposures: Ints, seen: Bools, shown_of_label: Floats, policy: AskPolicy, *, n: int, seed: int
+) -> Ints:
+    """
+    Pick gold for a worker: none that they have seen, none over its exposure, from the labels they met least.
+
+    Parameters
+    ----------
+    accepted : (n_gold, n_labels) bool
+        Accepted labels in force; a row without any is retired and never picked.
+    exposures : (n_gold,) int
+        How many workers have met each gold item.
+    seen : (n_gold,) bool
+        Whether this worker has met it.
+    shown_of_label : (n_labels,) float
+        How often this worker has met gold of each label.
+    n : int
+        How many are wanted; fewer come where fewer are left.
+
+    Returns
+    -------
+    rows : (n or fewer,) int64
+        Of the gold offered, the least exposed first among equals, then by a seeded draw.
+
+    """
+    random = np.random.default_rng(seed)
+    share = accepted / np.maximum(accepted.sum(axis=1, keepdims=True), 1)
+    free = accepted.any(axis=1) & ~seen & (exposures < policy.exposure)
+    lot = random.random(exposures.size)
+    met, picked = shown_of_label.astype(np.float64), []
+    for _ in range(n):
+        rows = np.flatnonzero(free)
+        if not rows.size:
+            break
+        # What the worker has met of this item's labels, the mean over those that it accepts.
+        best = rows[np.lexsort((lot[rows], exposures[rows], share[rows] @ met))[0]]
+        picked.append(best)
+        free[best] = False
+        met = met + share[best]
+    return np.array(picked, dtype=np.int64)

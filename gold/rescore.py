@@ -1,0 +1,112 @@
+"""Score everyone anew from the facts in force, and say what that changes.
+
+Suspended workers' answers leave the consensus, and the consensus is evidence about workers, so the two are settled in
+turn, from the start each time: nobody suspended, consensus, judgement, consensus without what they gave, judgement.
+Nothing of an earlier scoring goes in. Hence correcting a gold item equals never having had the error, suspensions that
+no longer hold are lifted, and what was missed by the error is forgiven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec import Struct
+
+from gold.evidence import Answers, others
+from gold.standing import STATES, Standing, judge
+
+if TYPE_CHECKING:
+    from aggregation.arrays import Bools, Floats
+    from gold.ask import AskPolicy
+    from gold.sequential import Rules
+
+MOST_ROUNDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Consensus:
+    """
+    What a run of the consensus gives.
+
+    Attributes
+    ----------
+    posterior : (n_items, n_labels) float64
+    confusion : (n_workers, n_labels, n_labels) float64
+
+    """
+
+    posterior: Floats
+    confusion: Floats
+
+
+Infer = Callable[[Answers, "Bools"], Consensus]
+"""Runs the consensus on answers, with the accepted labels of gold, (n_items, n_labels), known."""
+
+
+class Change(Struct, frozen=True):
+    """One worker whose standing another scoring changed."""
+
+    worker: int
+    before: str
+    after: str
+    reason: str
+
+
+def rescore(
+    answers: Answers,
+    accepted: Bools,
+    n_workers: int,
+    rules: Rules,
+    infer: Infer,
+    *,
+    policy: AskPolicy | None = None,
+) -> Standing:
+    """
+    Judge every worker from the facts alone.
+
+    Parameters
+    ----------
+    answers : Answers
+        In any order, repeats among them.
+    accepted : (n_items, n_labels) bool
+        Accepted labels of the gold versions in force.
+    infer : callable
+        A function of its arguments alone, that does not mind in which order answers stand.
+
+    """
+    ordered = answers.in_order()
+    out = np.zeros(ordered.item.size, dtype=bool)
+    for _ in range(MOST_ROUNDS):
+        inside = ~out
+        implied = implied_by_others(ordered, inside, infer(ordered.rows(inside), accepted))
+        standing = judge(ordered, accepted, implied, n_workers, rules, policy=policy)
+        if (standing.discarded == out).all():
+            break
+        out = standing.discarded
+    return standing
+
+
+def implied_by_others(answers: Answers, inside: Bools, consensus: Consensus) -> Floats:
+    """
+    Say what the other workers' answers imply of each answer's item, (n_answers, n_labels).
+
+    Parameters
+    ----------
+    inside : (n_answers,) bool
+        Which answers the consensus was inferred from.
+
+    """
+    own = np.where(inside[:, None], consensus.confusion[answers.worker, :, answers.label], 1.0)
+    n_inside = np.bincount(answers.item[inside], minlength=consensus.posterior.shape[0])
+    return others(consensus.posterior[answers.item], own, n_inside[answers.item] - inside)
+
+
+def changes(before: Standing, after: Standing) -> list[Change]:
+    """List the workers whose state differs, and why they stand where they stand now."""
+    return [
+        Change(worker, STATES[before.state[worker]], STATES[after.state[worker]], after.reason(worker))
+        for worker in np.flatnonzero(before.state != after.state).tolist()
+    ]

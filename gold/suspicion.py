@@ -1,0 +1,205 @@
+"""Suspicious gold: contested, contradicted, leaked, or missed by many in the same way.
+
+Each test asks how probable what was seen would be if the gold were sound, given how good the workers are who answered
+it; all tests of a bank are adjusted together, so that of what is flagged about one in twenty is flagged for nothing. A
+flag accuses an item, never a worker, and a person decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtr
+from scipy.stats import binom, chi2
+
+from gold.flags import Flag, select, tail
+
+if TYPE_CHECKING:
+    from aggregation.arrays import Bools, Floats, Ints
+    from gold.evidence import Answers
+
+FALSE_DISCOVERY = 0.05
+# Pseudo-counts of a worker's accuracy on the other gold, and the fewest answers on which an item is tested.
+RIGHT, WRONG = 4.0, 1.0
+FEWEST = 5
+
+
+@dataclass(frozen=True, eq=False)
+class OnGold:
+    """
+    Answers to gold that are tested, in the order of their time.
+
+    Attributes
+    ----------
+    item, worker, label : (n,) int64
+    hit : (n,) bool
+    expected : (n,) float64
+        Chance of a hit, from the worker's other gold.
+    pace : (n,) float64
+        Log seconds beside the worker's median, NaN where unknown.
+
+    """
+
+    item: Ints
+    worker: Ints
+    label: Ints
+    hit: Bools
+    expected: Floats
+    pace: Floats
+
+
+def suspicious(
+    answers: Answers,
+    accepted: Bools,
+    good: Bools,
+    *,
+    seconds: Floats | None = None,
+    without_gold: Floats | None = None,
+    false_discovery: float = FALSE_DISCOVERY,
+) -> list[Flag]:
+    """
+    Test every gold item.
+
+    Parameters
+    ----------
+    answers : Answers
+        As `Answers.in_order` gives them.
+    accepted : (n_items, n_labels) bool
+    good : (n_workers,) bool
+        Workers whose answers count: those that are not suspended.
+    seconds : (n_answers,), optional
+        Active seconds of each answer, NaN where unknown.
+    without_gold : (n_items, n_labels), optional
+        Calibrated consensus inferred with no gold known.
+
+    """
+    seen = _on_gold(answers, accepted, good, seconds)
+    tested: list[Flag] = []
+    for item in np.unique(seen.item).tolist():
+        rows = np.flatnonzero(seen.item == item)
+        if rows.size < FEWEST:
+            continue
+        tested.append(_missed(seen, rows, item))
+        tested.append(_leaked(seen, rows, item))
+        if accepted.shape[1] > 2:
+            tested.append(_alike(seen, rows, item, accepted[item]))
+    found = select(tested, false_discovery)
+    if without_gold is not None:
+        judged = np.unique(seen.item)
+        found += _contradicted(without_gold[judged], accepted[judged], judged, false_discovery)
+    return found
+
+
+def _on_gold(answers: Answers, accepted: Bools, good: Bools, seconds: Floats | None) -> OnGold:
+    is_gold = np.asarray(accepted.any(axis=1))
+    kept: Bools = is_gold[answers.item] & good[answers.worker]
+    gold = answers.rows(kept)
+    hit = accepted[gold.item, gold.label]
+    n = np.bincount(gold.worker, minlength=good.size)
+    right = np.bincount(gold.worker, hit, minlength=good.size)
+    expected = (right[gold.worker] - hit + RIGHT) / (n[gold.worker] - 1 + RIGHT + WRONG)
+    time = np.full(hit.size, np.nan) if seconds is None else seconds[kept]
+    return OnGold(gold.item, gold.worker, gold.label, hit, expected, _pace(gold.worker, time))
+
+
+def _missed(seen: OnGold, rows: Ints, item: int) -> Flag:
+    """Test whether good workers miss it more often than they miss other gold."""
+    missed = int((~seen.hit[rows]).sum())
+    chance = tail(1 - seen.expected[rows], missed)
+    usual = float((1 - seen.expected[rows]).sum())
+    reason = (
+        f"{missed} of {rows.size} workers in good standing missed this gold; by their other gold {usual:.1f} "
+        f"would have. "
+        "Its accepted labels may be wrong or too few."
+    )
+    return Flag(subject=item, kind="missed", statistic=missed / rows.size, p_value=chance, reason=reason)
+
+
+def _leaked(seen: OnGold, rows: Ints, item: int) -> Flag:
+    """
+    Test whether it is answered better and faster, the more workers have met it.
+
+    Two one-sided trend tests along the order of exposure, hits against the workers' own accuracy and the ranks of their
+    seconds against their usual ones, joined by Fisher's method.
+    """
+    place = np.arange(rows.size) - (rows.size - 1) / 2
+    expected = seen.expected[rows]
+    better = float(place @ (seen.hit[rows] - expected)) / max(
+        float(np.sqrt(place**2 @ (expected * (1 - expected)))), 1e-9
+    )
+    faster = _faster(seen.pace[rows])
+    chances = [1 - float(ndtr(z)) for z in (better, faster) if np.isfinite(z)]
+    joined = float(chi2.sf(-2 * np.log(np.maximum(chances, 1e-300)).sum(), 2 * len(chances)))
+    reason = (
+        f"Over {rows.size} exposures it came to be answered {'better' if better > 0 else 'no better'} "
+        f"(z = {better:.1f}) and {'faster' if faster > 0 else 'no faster'} (z = {faster:.1f}): its answer may "
+        f"have got about. "
+        "Retire it."
+    )
+    return Flag(subject=item, kind="leaked", statistic=max(better, faster), p_value=joined, reason=reason)
+
+
+def _faster(pace: Floats) -> float:
+    """Give the z of a falling trend of pace (Kendall's tau); NaN where too little of it is known."""
+    known = pace[np.isfinite(pace)]
+    n = known.size
+    if n < FEWEST:
+        return float("nan")
+    concordant = float(np.sign(known[None, :] - known[:, None])[np.triu_indices(n, 1)].sum())
+    return -concordant / float(np.sqrt(n * (n - 1) * (2 * n + 5) / 18))
+
+
+def _pace(worker: Ints, seconds: Floats) -> Floats:
+    """Give each answer's log seconds beside the median of its worker's gold, (n,); NaN where unknown."""
+    pace = np.full(seconds.size, np.nan)
+    known = np.flatnonzero(np.isfinite(seconds))
+    order = known[np.argsort(worker[known], kind="stable")]
+    for rows in np.split(order, np.flatnonzero(np.diff(worker[order])) + 1):
+        log = np.log(np.maximum(seconds[rows], 0.01))
+        pace[rows] = log - np.median(log) if rows.size else log
+    return pace
+
+
+def _alike(seen: OnGold, rows: Ints, item: int, accepted: Bools) -> Flag:
+    """Test whether those who miss it give the same wrong label more often than those who miss gold of its label do."""
+    wrong = seen.label[rows][~seen.hit[rows]]
+    labels = np.flatnonzero(~accepted)
+    counts = np.bincount(wrong, minlength=accepted.size)[labels]
+    same = int(counts.max(initial=0))
+    chosen = labels[int(counts.argmax())]
+    elsewhere = (~seen.hit) & (seen.item != item)
+    usual = np.bincount(seen.label[elsewhere], minlength=accepted.size)[labels] + 1.0
+    share = float(usual[labels == chosen][0] / usual.sum())
+    chance = min(1.0, float(binom.sf(same - 1, wrong.size, max(share, 1 / labels.size))) * labels.size) if same else 1.0
+    reason = (
+        f"{same} of the {wrong.size} who missed this gold gave label value {chosen}; on other gold {share:.0%} "
+        f"of misses are. "
+        "A group may have agreed on it, or it may be right."
+    )
+    return Flag(
+        subject=item, kind="same_wrong_answer", statistic=same / max(wrong.size, 1), p_value=chance, reason=reason
+    )
+
+
+def _contradicted(consensus: Floats, accepted: Bools, items: Ints, most: float) -> list[Flag]:
+    """
+    Flag gold whose accepted labels the consensus, calibrated and inferred without gold, gives so little or less.
+
+    That probability is itself the chance that the flag is wrong, so it needs no adjustment for how many are looked at.
+    """
+    believed = np.where(accepted, consensus, 0.0).sum(axis=1)
+    return [
+        Flag(
+            subject=int(items[at]),
+            kind="contradicted",
+            statistic=float(1 - believed[at]),
+            p_value=float(believed[at]),
+            adjusted=float(believed[at]),
+            reason=f"Without gold, the consensus gives its accepted labels {believed[at]:.1%}. "
+            "Look at it: the crowd or the gold is wrong.",
+        )
+        for at in np.argsort(believed, kind="stable").tolist()
+        if believed[at] <= most
+    ]
