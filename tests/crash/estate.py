@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,10 +142,12 @@ class Estate:
                     stderr=subprocess.STDOUT,
                 )
 
-    def kill(self, role: str) -> None:
-        """Kill what runs as this role now; it comes back by itself."""
+    def kill(self, role: str) -> bool:
+        """Kill what runs as this role now; it comes back by itself. False where nothing ran."""
         with contextlib.suppress(ProcessLookupError, FileNotFoundError, ValueError):
             os.kill(int((self.folder / "pids" / role).read_text()), signal.SIGKILL)
+            return True
+        return False
 
     def stop(self) -> None:
         for process in self.processes.values():
@@ -214,11 +217,12 @@ class Estate:
             hits = [point for point, _, _ in self.book.hits()]
             raise AssertionError(f"not within {seconds} s: {what}\n{self.output()}\nhit: {hits}") from None
 
-    async def kill_at_random(self, random_: random.Random, *, every: float) -> None:
-        """Kill a process at a random moment, again and again."""
-        while True:
+    async def kill_at_random(self, random_: random.Random, every: float | None, kills: Counter[str]) -> None:
+        """Kill a process at a random moment, again and again, and count."""
+        while every is not None:
             await asyncio.sleep(random_.expovariate(1 / every))
-            self.kill(random_.choice(self.roles))
+            role = random_.choice(self.roles)
+            kills[role] += self.kill(role)
 
 
 async def work(link: str, number: int) -> None:

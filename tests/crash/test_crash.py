@@ -4,25 +4,56 @@ from __future__ import annotations
 
 import pytest
 
-from tests.crash.estate import Estate
+from tests.crash.campaign import one_job
 from tests.crash.points import ALL
-from tests.crash.story import end, interfere, launch
 from tests.processes.conftest import folder, free_port  # noqa: F401 - the fixture
 
-SECONDS = 300
+# All in one, every death takes everything with it; a point of each kind is enough to see that this is no different.
+IN_ONE = [
+    *(f"stage.{stage}.saving" for stage in ("slice", "publish", "collect", "infer", "decide", "settle", "deliver")),
+    *(f"market.{call}.after" for call in ("create_hit", "extend_hit", "approve", "give_qualification", "delete_hit")),
+    "outbox.sending",
+    "outbox.saved",
+    "marketplace.externalSubmit.after",
+    "api.launch.saving",
+]
+
+pytestmark = pytest.mark.xdist_group("crash")
 
 
-@pytest.mark.xdist_group("crash")
+def hit(report) -> set[str]:
+    return {str(one["point"]) for one in report.hits}
+
+
 async def test_nothing_is_lost_or_paid_twice_wherever_a_process_dies(
     service_dsn: str,
     marketplace_dsn: str,
     folder,  # noqa: F811
 ) -> None:
-    estate = Estate(folder, service_dsn, marketplace_dsn, (free_port(), free_port()))
-    async with estate.running(n_workers=6) as client:
-        job_id = await launch(estate, client, n_items=24)
-        await interfere(estate, client, job_id)
-        await end(estate, client, job_id, seconds=SECONDS)
-    assert await estate.audit() == []
-    assert {point for point, _, _ in estate.book.hits()} == ALL
-    print("\n".join(f"{point} killed {process} {pid}" for point, process, pid in estate.book.hits()))
+    ports = (free_port(), free_port())
+    report = await one_job(folder, (service_dsn, marketplace_dsn), ports, seed=1, n_items=16)
+    assert report.discrepancies == []
+    assert hit(report) == ALL, "each point was hit"
+    assert {str(one["process"]) for one in report.hits} == {"serve", "work", "marketplace"}
+
+
+async def test_all_in_one_process_it_is_no_different_at_named_points_and_random_moments(
+    service_dsn: str,
+    folder,  # noqa: F811
+) -> None:
+    port = free_port()
+    dsns, ports = (service_dsn, service_dsn), (port, port)
+    report = await one_job(folder, dsns, ports, seed=2, n_items=10, only=IN_ONE, every=4.0)
+    assert report.discrepancies == []
+    assert hit(report) == set(IN_ONE)
+
+
+async def test_an_outbox_that_forgets_what_it_sent_is_caught(
+    service_dsn: str,
+    marketplace_dsn: str,
+    folder,  # noqa: F811
+) -> None:
+    only, ports = ["market.create_hit.after"], (free_port(), free_port())
+    dsns = (service_dsn, marketplace_dsn)
+    report = await one_job(folder, dsns, ports, seed=3, n_items=6, only=only, broken_outbox=True, interfering=False)
+    assert any("stands on the market 2 times" in sentence for sentence in report.discrepancies), report.discrepancies
