@@ -44,7 +44,7 @@ async def one_job(
     every: float | None = None,
     broken_outbox: bool = False,
     interfering: bool = True,
-    seconds: float = 300,
+    seconds: float = 600,
 ) -> Report:
     """Run one job through to its end and compare the books.
 
@@ -65,6 +65,7 @@ async def one_job(
             job_id = await launch(estate, client, n_items)
             if interfering:
                 await interfere(estate, client, job_id)
+            estate.let_work()
         finally:
             killer.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -67,6 +67,7 @@ class Estate:
     broken_outbox: bool = False
     key: str = ""
     links: list[str] = field(default_factory=list)
+    begun: list[asyncio.Event] = field(default_factory=list)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -101,6 +102,7 @@ class Estate:
             )
             async with pool.acquire() as conn:
                 invited = await workers.invite(conn, names=[""] * n_workers, now=clock.now())
+        self.begun = [asyncio.Event() for _ in invited]
         self.links = [f"{self.market}/worker/join/{token}" for _, token in invited]
         env = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
         env |= {
@@ -177,7 +179,10 @@ class Estate:
         try:
             async with httpx.AsyncClient(headers=headers, timeout=30) as client, asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._spoil_days())]
-                tasks += [group.create_task(work(link, number)) for number, link in enumerate(self.links)]
+                tasks += [
+                    group.create_task(work(link, number, begun))
+                    for number, (link, begun) in enumerate(zip(self.links, self.begun, strict=True))
+                ]
                 yield client
                 for task in tasks:
                     task.cancel()
@@ -206,7 +211,12 @@ class Estate:
                     return answer
             await asyncio.sleep(0.05)
 
-    async def until(self, condition: Callable[[], Awaitable[bool]], what: str, *, seconds: float = 120) -> None:
+    def let_work(self, n_workers: int | None = None) -> None:
+        """Let workers begin: the first so many, or all."""
+        for begun in self.begun[:n_workers]:
+            begun.set()
+
+    async def until(self, condition: Callable[[], Awaitable[bool]], what: str, *, seconds: float = 300) -> None:
         """Wait for a condition, with a deadline."""
         try:
             async with asyncio.timeout(seconds):
@@ -225,8 +235,9 @@ class Estate:
             kills[role] += self.kill(role)
 
 
-async def work(link: str, number: int) -> None:
-    """Be a worker: do whatever there is, answer by what is shown and sometimes err, and never give up."""
+async def work(link: str, number: int, begun: asyncio.Event) -> None:
+    """Be a worker, once told to begin: do whatever there is, err sometimes, and never give up."""
+    await begun.wait()
     random_ = random.Random(number)
     connector = open_connections(2)
     browser = Browser(link.partition("/worker/")[0], link, connector)

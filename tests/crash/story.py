@@ -44,37 +44,43 @@ async def launch(estate: Estate, client: httpx.AsyncClient, n_items: int) -> str
 
 
 async def interfere(estate: Estate, client: httpx.AsyncClient, job_id: str) -> None:
-    """Suspend a worker and let them in again; pause the job in the middle of it all, and resume it."""
+    """Pause the job and resume it; suspend a worker and let them in again.
+
+    One worker alone settles nothing, so that none of it can come too late.
+    """
 
     async def progress() -> Any:
         return (await estate.ask(client, "GET", f"/jobs/{job_id}/progress")).json()
 
-    async def has_answers() -> bool:
-        return bool((await progress())["answers"])
-
-    await estate.until(has_answers, "the first answers")
-    [someone] = (await estate.ask(client, "GET", f"/jobs/{job_id}/workers?limit=1")).json()["data"]
-    path = f"/jobs/{job_id}/workers/{someone['worker']}/trust"
-    word = {"state": "suspended", "reason": "to see what happens"}
-    assert (await estate.ask(client, "PUT", path, json=word)).status_code == 200
-
-    async def is_kept_out() -> bool:
-        return bool((await estate.ask(client, "GET", path)).json()["kept_out"])
-
-    await estate.until(is_kept_out, "the suspended worker is kept out")
-    assert (await estate.ask(client, "DELETE", path)).status_code == 200
-
-    async def is_let_in() -> bool:
-        return not await is_kept_out()
-
-    await estate.until(is_let_in, "the worker is let in again")
-    assert (await estate.ask(client, "POST", f"/jobs/{job_id}/pause")).status_code in (200, 409)
+    async def is_posted() -> bool:
+        return bool((await progress())["hits"].get("open"))
 
     async def is_shut() -> bool:
         return bool((await progress())["hits"].get("shut"))
 
+    async def has_answers() -> bool:
+        return bool((await progress())["answers"])
+
+    await estate.until(is_posted, "the first HIT is posted")
+    assert (await estate.ask(client, "POST", f"/jobs/{job_id}/pause")).status_code in (200, 409)
     await estate.until(is_shut, "a paused job's HITs are taken from view")
     assert (await estate.ask(client, "POST", f"/jobs/{job_id}/resume")).status_code in (200, 409)
+    estate.let_work(1)
+    await estate.until(has_answers, "the first answers")
+    [someone] = (await estate.ask(client, "GET", f"/jobs/{job_id}/workers?limit=1")).json()["data"]
+    path = f"/jobs/{job_id}/workers/{someone['worker']}/trust"
+
+    async def is_kept_out() -> bool:
+        return bool((await estate.ask(client, "GET", path)).json()["kept_out"])
+
+    async def is_let_in() -> bool:
+        return not await is_kept_out()
+
+    word = {"state": "suspended", "reason": "to see what happens"}
+    assert (await estate.ask(client, "PUT", path, json=word)).status_code == 200
+    await estate.until(is_kept_out, "the suspended worker is kept out")
+    assert (await estate.ask(client, "DELETE", path)).status_code == 200
+    await estate.until(is_let_in, "the worker is let in again")
 
 
 async def end(estate: Estate, client: httpx.AsyncClient, job_id: str, *, seconds: float) -> None:
