@@ -1,8 +1,8 @@
 """Decide about gold items and about what to believe of workers: pure functions over facts and arrays.
 
-Gold: `bank` (facts and versions), `choose` and `ask` (which, and when), `candidates`, `suspicion`, `bias`. Workers: `score`
-and `trust` (what gold says), `evidence`, `sequential`, `standing` and `rescore` (the test and the states), `worth` (who
-rests), `earlier`, `automation`, `drift`. Rules: `operating` (what they do, computed) and `dry_run` (on a history).
+Gold: `bank` (facts and versions), `choose` and `ask` (which, and when), `candidates`, `suspicion`, `bias`.
+Workers: `score` and `trust` (what gold says), `evidence`, `sequential`, `standing` and `rescore` (the test and the
+states), `worth` (who rests), `earlier`, `automation`, `drift`. Rules: `operating` (what they do) and `dry_run`.
 """
 
 from gold.ask import AskPolicy

@@ -135,3 +135,32 @@ def of_agreement(label: Ints, implied: Floats, good_accuracy: float) -> Floats:
     good = good_accuracy * q + (1 - good_accuracy) / (n_labels - 1) * (1 - q)
     ratio: Floats = -np.log(n_labels * good)
     return ratio
+
+
+def soft_counts(answers: Answers, implied: Floats, n_workers: int) -> tuple[Floats, Floats]:
+    """
+    Count agreement as gold is counted, each answer by how much the others know of its item.
+
+    An answer whose item the others are sure of counts for nearly one; where they know nothing, for none: its weight is
+    1 - H(q) / log K. The unknown true label is shared out by q. Added to what `score.score` counts on gold, this makes
+    the posterior of a worker's accuracy for each label, see `trust.believe`.
+
+    Parameters
+    ----------
+    answers : Answers
+        Answers to items that are no gold.
+    implied : (n_answers, n_labels)
+        What `others` gives.
+
+    Returns
+    -------
+    right_by_label, total_by_label : (n_workers, n_labels) float64
+
+    """
+    n_labels = implied.shape[1]
+    entropy = -(implied * np.log(np.maximum(implied, LEAST))).sum(axis=1)
+    told = implied * np.clip(1 - entropy / np.log(n_labels), 0.0, 1.0)[:, None]
+    total, right = np.zeros((n_workers, n_labels)), np.zeros((n_workers, n_labels))
+    np.add.at(total, answers.worker, told)
+    np.add.at(right, (answers.worker, answers.label), told[np.arange(answers.label.size), answers.label])
+    return right, total

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from gold.bank import Accepted, GoldFact, in_force, masks
 from gold.dry_run import dry_run
 from gold.earlier import carry, discount, prior
-from gold.evidence import Answers, of_agreement, others
+from gold.evidence import Answers, of_agreement, others, soft_counts
 from gold.rescore import changes, rescore
 from gold.sequential import Rules
 from gold.standing import STATES, judge
+from gold.trust import believe
 from tests.gold.facts import history, infer, same
 
 RULES, NOW = Rules(), datetime(2026, 1, 1, tzinfo=UTC)
@@ -128,6 +129,17 @@ def test_who_agrees_with_themselves_alone_has_shown_nothing():
     posterior, own = np.array([[0.9, 0.1]]), np.array([[0.9, 0.1]])
     np.testing.assert_allclose(others(posterior, own, np.array([0])), [[0.5, 0.5]])
     np.testing.assert_allclose(others(posterior, own, np.array([3])), [[0.5, 0.5]])
+
+
+def test_agreement_counts_for_a_label_by_what_the_others_know_of_it():
+    implied = np.array([[1 / 3, 1 / 3, 1 / 3], [0.98, 0.01, 0.01], [0.01, 0.98, 0.01]])
+    place = np.arange(3)
+    right, total = soft_counts(Answers(place, np.array([0, 1, 1]), np.array([0, 0, 0]), place, place), implied, 2)
+    np.testing.assert_allclose(total[0], 0, atol=1e-12)
+    assert right[1, 0] > 0.85
+    assert total[1, 1] > 0.85 > 0.02 > right[1, 1]
+    mean = believe(right, total).mean
+    assert mean[1, 0] > 0.6 > 0.4 > mean[1, 1]
 
 
 def test_answers_are_ordered_by_time_and_the_last_of_a_worker_counts():
