@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import asyncpg
 import httpx
@@ -28,6 +29,7 @@ from tests.processes.conftest import Process, free_port
 SEED = 20260105
 EXAMPLES = 20  # of each operation, beside those that cover its schema
 JOB = "/v1/jobs/{job_id}"
+WORK = f"{JOB}/assignments/{{assignment}}"
 TRUST = f"{JOB}/workers/{{worker_id}}/trust"
 FROM = {"launch": "draft", "pause": "running", "resume": "paused", "cancel": "running"}
 EACH = 3
@@ -38,7 +40,7 @@ class Seeded:
 
     def __init__(self, api: Api, conn: asyncpg.Connection) -> None:
         self.api, self.conn = api, conn
-        self.values: dict[str, list[str]] = {}
+        self.values: dict[str, list[Any]] = {}
 
     async def plant(self) -> None:
         states = ("draft", "running", "paused") * EACH + ("cancelling", "cancelled", "done")
@@ -46,7 +48,13 @@ class Seeded:
         for action, state in FROM.items():  # jobs that this action alone changes
             self.values[action] = [await self.job(state) for _ in range(EACH)]
         self.values["known"] = [await self.job("running")]
+        async with self.conn.transaction():
+            facts = await Facts.of(self.api, self.conn, self.values["known"][0])
+            for number in range(6):
+                await facts.worker(f"S{number}")
         workers = await self.api("GET", f"/jobs/{self.values['known'][0]}/workers")
+        answers = await self.api("GET", f"/jobs/{self.values['known'][0]}/answers")
+        self.values["assignment"] = sorted({answer["assignment"] for answer in answers.json()["data"]})
         self.values["worker"] = [worker["worker"] for worker in workers.json()["data"]]
         made = [await self.api("POST", "/keys", json={"name": "spare", "scopes": ["jobs:read"]}) for _ in range(EACH)]
         self.values["key"] = [answer.json()["key_id"] for answer in made]
@@ -90,15 +98,28 @@ def config(seeded: Seeded, key: str) -> schemathesis.Config:
             "continue-on-failure": True,
             "headers": {"Authorization": f"Bearer {key}"},
             "generation": {"deterministic": True, "database": "none", "max-examples": EXAMPLES},
-            "phases": {"stateful": {"max-steps": 6, "generation": {"max-examples": EXAMPLES}}},
+            "phases": {
+                # What is learnt from answers would lead actions to jobs that are kept for others.
+                "coverage": {"extra-data-sources": {"responses": False}},
+                "fuzzing": {"extra-data-sources": {"responses": False}},
+                "stateful": {"max-steps": 6, "generation": {"max-examples": EXAMPLES}},
+            },
             "dictionaries": {name: {"values": values} for name, values in seeded.values.items()},
             "parameters": {"path.job_id": real("job"), "path.key_id": real("key")},
             "operations": [
                 *({"include-name": f"POST {JOB}/{one}", "parameters": {"path.job_id": real(one)}} for one in FROM),
                 *(
-                    {"include-name": f"POST {JOB}/{one}", "generation": {"max-examples": 80}}
+                    {
+                        "include-name": f"POST {JOB}/{one}",
+                        "generation": {"max-examples": 80},
+                        "parameters": {"path.job_id": real("known")},
+                    }
                     for one in ("items", "gold")
                 ),
+                {
+                    "include-path": WORK,
+                    "parameters": {"path.job_id": real("known"), "path.assignment": real("assignment")},
+                },
                 {"include-path": TRUST, "parameters": {"path.job_id": real("known"), "path.worker_id": real("worker")}},
             ],
             # A schema cannot say every rule: that a payload has what the job's template shows, that a budget suffices.
@@ -121,7 +142,7 @@ def _with_known_names(number: int, line: Any) -> Any:
         return line
     known = {"payload": line["payload"] | {"text": "a text"}}
     if _is_name(line.get("external_id")):
-        known["external_id"] = f"made-{number}"
+        known["external_id"] = f"made-{number}-{crc32(repr(line).encode()):x}"  # other content under another name
     if _is_name(line.get("batch")):
         known["batch"] = "a batch"
     if isinstance(line.get("accepted"), str):
@@ -194,7 +215,8 @@ async def test_every_answer_is_as_described_whatever_is_asked(
     assert run.wrong == []
     every = {f"{method.upper()} {path}" for path, item in document()["paths"].items() for method in item}
     reached = {label for label, answers in run.answers.items() if any(status < 300 for status in answers)}
-    assert every - reached == set(), "each operation did what it was asked at least once"
+    missing = {label: dict(run.answers[label]) for label in every - reached}
+    assert missing == {}, "each operation did what it was asked at least once"
     assert sum(answers.total() for answers in run.answers.values()) > 1500
     assert serve.stop() == 0
     assert "a request failed" not in serve.output
