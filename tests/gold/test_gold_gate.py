@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gold.ask import AskPolicy, chance_bad, gold_rate
+from gold.evidence import of_agreement
 from gold.operating import characteristic, expected_cost
-from gold.sequential import HEAD, Rules, enough, gold_ratios, walk
+from gold.sequential import HEAD, Rules, enough, gold_ratios, suspended_at, walk
 
 RULES = Rules()
 
@@ -72,6 +73,42 @@ def test_agreement_alone_suspends_nobody():
     assert not enough(np.log(HEAD), 50.0, RULES)
     assert enough(np.log(RULES.corroboration) + 1e-9, 50.0, RULES)
     assert enough(np.log(RULES.gold_height), -50.0, RULES)
+
+
+def with_agreement(accuracy, n_labels, n_workers, steps=500, seed=0, consensus=None):
+    """Walk workers through answers of which a tenth is gold; returns suspended rows (-1 for none) and golds until then.
+
+    The others' consensus is calibrated: the true label is drawn from what they imply; or it is what ``consensus`` says.
+    """
+    rng = np.random.default_rng(seed)
+    worker = np.tile(np.arange(n_workers), steps)
+    implied = rng.dirichlet(np.full(n_labels, 0.3), size=worker.size)
+    truth = (rng.random((worker.size, 1)) > implied.cumsum(axis=1)).sum(axis=1).clip(max=n_labels - 1)
+    wrong = (truth + rng.integers(1, n_labels, size=worker.size)) % n_labels
+    label = np.where(rng.random(worker.size) < accuracy, truth, wrong)
+    implied = implied if consensus is None else consensus(implied)
+    is_gold = rng.random(worker.size) < 0.1
+    right, wrong = gold_ratios(n_labels, RULES.good_accuracy)
+    ratio = np.where(label == truth, right, wrong)
+    ratio[~is_gold] = of_agreement(label[~is_gold], implied[~is_gold], RULES.good_accuracy)
+    gold = walk(worker, ratio, n_workers, horizon=RULES.gold_horizon, counts=is_gold)
+    by = suspended_at(gold, walk(worker, ratio, n_workers, horizon=RULES.horizon), worker, RULES)
+    before = is_gold & (np.arange(worker.size) <= by[worker])
+    return by, np.bincount(worker[before], minlength=n_workers)
+
+
+@pytest.mark.parametrize("n_labels", [2, 4])
+def test_with_agreement_few_good_workers_are_suspended_and_clickers_sooner(n_labels):
+    by, _ = with_agreement(0.85, n_labels, 1500)
+    assert (by >= 0).mean() <= RULES.wrongly_suspended
+    by, golds = with_agreement(1 / n_labels, n_labels, 300)
+    assert (by >= 0).mean() > 0.99
+    assert golds[by >= 0].mean() < 0.75 * characteristic(1 / n_labels, n_labels, RULES, 200).mean_gold
+
+
+def test_a_consensus_that_is_wholly_wrong_cannot_suspend_more_than_gold_lets_it():
+    by, _ = with_agreement(0.85, 3, 1500, consensus=lambda implied: np.roll(implied, 1, axis=1))
+    assert (by >= 0).mean() <= 1 / RULES.corroboration
 
 
 def test_gold_that_accepts_nearly_everything_tells_nothing():
