@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 SINGLE = {"bundle": {"items": 1}, "redundancy": {"minimum": 1, "maximum": 2, "target_confidence": 0.5}}
@@ -139,7 +141,7 @@ async def test_a_question_that_is_refused_pauses_the_job_until_it_is_mended(town
     job = await town.job(items=["a 1", "a " + "x" * 70_000], **SINGLE)
     await town.until(town.is_state(job, "paused"))
     [told] = await town.events(job, "refused")
-    assert told.startswith("paused: the market refused to create HIT 1: mend what it names, then resume, or cancel")
+    assert re.match(r"paused: the market refused to create HIT \d: mend what it names, then resume, or cancel: ", told)
     await town.set_state(job, "running")
     await town.until(town.is_state(job, "paused"))
     assert len(await town.events(job, "refused")) == 2, "as long as nothing is mended, it is refused again"
