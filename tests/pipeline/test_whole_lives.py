@@ -389,8 +389,10 @@ def test_slicing_puts_every_item_into_one_hit_with_gold_of_its_own(redundancies,
     placed = [number for hit in planned for number in hit.item_nos]
     assert len(placed) == len(set(placed)), "nothing stands twice, gold neither"
     for at, hit in enumerate(planned):
-        within = items_[at * size : (at + 1) * size]
-        assert {number for number in hit.item_nos if number < 1000} == {item.item_no for item in within}
+        within = [items_[number] for number in hit.item_nos if number < 1000]
+        in_turn = items_[at * size : (at + 1) * size]
+        like = [sorted((item.maximum, item.minimum) for item in some) for some in (within, in_turn)]
+        assert like[0] == like[1], "items take each other's place among their like alone"
         assert sum(number >= 1000 for number in hit.item_nos) == each
         assert hit.slots == max(item.maximum for item in within)
         least = max(item.minimum for item in within)
