@@ -145,7 +145,6 @@ async def crawl(town, worker, job, title, golds):
             markup = fieldset.html
             for text in texts:
                 markup = markup.replace(text, "")
-            meetings[texts[0]] = meetings.get(texts[0], 0) + 1
             ids = (link[-1 - place], assignment[-1 - place])
             form = (
                 "\r" in shown.text,
@@ -156,6 +155,7 @@ async def crawl(town, worker, job, title, golds):
             )
             facts = (*first, *second, *third, *fourth, *map(float, map(ord, ids)), *map(float, form))
             normal = unicodedata.normalize("NFC", texts[0]).replace("\r", "").strip()
+            meetings[normal] = meetings.get(normal, 0) + 1
             serial = int(re.search(r"item (\d+)", normal)[1])
             is_gold = normal in golds
             slots.append(Slot(job, hit, place, len(sets), markup, normal, serial, 0, facts, is_gold))
