@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree.ElementTree import ParseError
 
 from defusedxml import DefusedXmlException
@@ -10,6 +11,15 @@ from defusedxml.ElementTree import fromstring
 from service.markets.market import Unreadable
 
 _LARGEST = 1_000_000
+# Nearly every document is of this shape to the letter: digits in named fields, with nothing in it to expand, escape or
+# nest. Reading it without a parser saves more than half the time of collecting; all else goes to the parser.
+_FIELD = r"<Answer><QuestionIdentifier>(\w{1,64})</QuestionIdentifier><FreeText>(\d{1,9})</FreeText></Answer>"
+_PLAIN = re.compile(
+    r"<\?xml version=\"1\.0\" encoding=\"(?:UTF-8|ASCII)\"\?>\s*<QuestionFormAnswers xmlns=\"[\w:/.-]{1,200}\">"
+    rf"(?:{_FIELD})*</QuestionFormAnswers>",
+    re.ASCII,
+)
+_FIELDS = re.compile(_FIELD, re.ASCII)
 
 
 def read_answer_xml(raw: str) -> dict[str, str]:
@@ -24,6 +34,8 @@ def read_answer_xml(raw: str) -> dict[str, str]:
     """
     if len(raw) > _LARGEST:
         raise Unreadable(f"{len(raw)} characters of XML, and {_LARGEST} is the most that is read")
+    if _PLAIN.fullmatch(raw):
+        return dict(_FIELDS.findall(raw))
     text = raw.lstrip("\ufeff \t\r\n")
     if text.startswith("<?xml"):
         _, _, text = text.partition("?>")

@@ -204,7 +204,7 @@ class Sweep:
         async with conn.transaction():
             await briefs.lock(conn, job_no)
             if reads:
-                names = {one.market_worker_id: new_id("worker", self.stage.clock) for one in reads}
+                names = {name: new_id("worker", self.stage.clock) for name in {one.market_worker_id for one in reads}}
                 kept = await assignments.keep(conn, job_no, self.market_no, reads, names, now)
                 approvals = [
                     Wanted("approve", one.hit_no, one.assignment_no, {"market_assignment_id": one.market_assignment_id})
@@ -228,8 +228,8 @@ class Sweep:
                 if listed and len({one.market_assignment_id for one in found}) >= listed.handed_in
             ]
             await hits.listed(conn, rows, self.started)
-            for stage, at in (("decide", now + debounce), ("infer", now + debounce), ("score", now), ("settle", now)):
-                await dues.want(conn, stage, job_no, at)
+            soon = now + debounce
+            await dues.want_all(conn, job_no, {"decide": soon, "infer": soon, "score": now, "settle": now})
         ASSIGNMENTS.labels(readable="yes").inc(sum(one.problem is None for one in reads))
         ASSIGNMENTS.labels(readable="no").inc(sum(one.problem is not None for one in reads))
         ANSWERS.inc(sum(len(one.answers) for one in reads))

@@ -27,6 +27,7 @@ Call = Callable[[Effect], Awaitable[Any]]
 Save = Callable[[Sequence[tuple[Effect, Any]], datetime], Awaitable[dict[str, datetime]]]
 
 _BATCH = 64
+_LARGEST = 256  # what a quick market gets at once: about a second's worth, so that little waits for the slowest
 _LONGEST_WAIT = 120.0
 _TOLD = (8, 64, 512)  # failed attempts after which a person should hear of it
 
@@ -40,6 +41,7 @@ class Outbox:
         self.stage, self.market, self.market_no, self.kinds = stage, market, market_no, kinds
         self._in_flight = asyncio.Semaphore(stage.service.settings.pipeline.effects_in_flight)
         self.not_before: datetime | None = None
+        self._limit = _BATCH
 
     async def load(self, *, running: bool) -> list[Effect]:
         """Return the next effects to send, as many as the market's pace allows.
@@ -48,7 +50,7 @@ class Outbox:
         """
         stage = self.stage
         now = stage.clock.now()
-        batch = await effects.due(stage.conn, stage.due.subject, self.kinds, now, running=running, limit=_BATCH)
+        batch = await effects.due(stage.conn, stage.due.subject, self.kinds, now, running=running, limit=self._limit)
         if not batch:
             return []
         granted, wait = await pace.take(stage.conn, self.market_no, len(batch), now)
@@ -75,12 +77,13 @@ class Outbox:
             if happened:
                 then = await save(happened, now)
                 await effects.done(stage.conn, [effect for effect, _ in happened], now)
-                for name in sorted(then):
-                    await dues.want(stage.conn, name, stage.due.subject, then[name])
+                await dues.want_all(stage.conn, stage.due.subject, then)
             for effect, error in failed:
                 await self._failed(effect, error, now, running=running)
+        seconds = max((now - started).total_seconds(), 0.001)
+        self._limit = max(_BATCH, min(_LARGEST, int(len(batch) / seconds)))
         await self._notice_silence([outcome for _, outcome in outcomes])
-        await self._adjust_pace(outcomes, (now - started).total_seconds(), now)
+        await self._adjust_pace(outcomes, seconds, now)
 
     async def _outcome(self, effect: Effect, call: Call) -> tuple[Effect, Any]:
         async with self._in_flight:
@@ -120,7 +123,7 @@ class Outbox:
     async def _adjust_pace(self, outcomes: Sequence[tuple[Effect, Any]], seconds: float, now: datetime) -> None:
         conn, settings = self.stage.conn, self.stage.service.settings.markets[self.market.name]
         if any(isinstance(outcome, Throttled) for _, outcome in outcomes):
-            await pace.throttled(conn, self.market_no, max(1.0, len(outcomes) / max(seconds, 0.001)), now)
+            await pace.throttled(conn, self.market_no, max(1.0, len(outcomes) / seconds), now)
         else:
             await pace.succeeded(conn, self.market_no, len(outcomes), settings.ceiling_rate)
 

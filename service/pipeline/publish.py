@@ -29,10 +29,11 @@ KINDS = ("create", "extend", "expire", "renew", "bar", "admit")
 async def run(stage: Stage) -> None:
     """Send what is due, batch after batch, until nothing is."""
     publisher: Publisher | None = None
+    outbox: Outbox | None = None
     while True:
         brief = await briefs.load(stage.conn, stage.due.subject)
         market = stage.service.markets[brief.market]
-        outbox = Outbox(stage, market, brief.market_no, KINDS)
+        outbox = outbox or Outbox(stage, market, brief.market_no, KINDS)
         batch = await outbox.load(running=brief.running)
         if batch:
             publisher = publisher or Publisher(stage, market, brief)

@@ -18,10 +18,11 @@ KINDS = ("approve", "delete")
 
 async def run(stage: Stage) -> None:
     """Send what is due, batch after batch, until nothing is."""
+    outbox: Outbox | None = None
     while True:
         brief = await briefs.load(stage.conn, stage.due.subject)
         market = stage.service.markets[brief.market]
-        outbox = Outbox(stage, market, brief.market_no, KINDS)
+        outbox = outbox or Outbox(stage, market, brief.market_no, KINDS)
         batch = await outbox.load(running=brief.running)
         if not batch:
             break

@@ -19,6 +19,13 @@ ON CONFLICT (stage, subject) DO UPDATE SET
     wanted = due.wanted + 1,
     due_at = CASE WHEN due.finished < due.wanted THEN least(due.due_at, excluded.due_at) ELSE excluded.due_at END
 """
+_WANT_ALL = """
+INSERT INTO due (stage, subject, due_at)
+SELECT w.stage, $1, w.at FROM unnest($2::text[], $3::timestamptz[]) AS w (stage, at)
+ON CONFLICT (stage, subject) DO UPDATE SET
+    wanted = due.wanted + 1,
+    due_at = CASE WHEN due.finished < due.wanted THEN least(due.due_at, excluded.due_at) ELSE excluded.due_at END
+"""
 _FINISH = "UPDATE due SET finished = greatest(finished, $3) WHERE stage = $1 AND subject = $2"
 _READY = """
 SELECT stage, subject, wanted FROM due WHERE finished < wanted AND due_at <= $1 ORDER BY due_at
@@ -41,6 +48,13 @@ class Due(Struct, frozen=True):
 async def want(conn: Connection, stage: str, subject: int, at: datetime) -> None:
     """Ask for a stage to run on a subject, not before `at`, once the caller's transaction commits."""
     await conn.execute(_WANT, stage, subject, at)
+    await conn.execute(f"NOTIFY {CHANNEL}")
+
+
+async def want_all(conn: Connection, subject: int, stages: Mapping[str, datetime]) -> None:
+    """Ask for several stages of a subject at once, in the order of their names, as `finish` does."""
+    names = sorted(stages)
+    await conn.execute(_WANT_ALL, subject, names, [stages[name] for name in names])
     await conn.execute(f"NOTIFY {CHANNEL}")
 
 

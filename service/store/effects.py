@@ -115,10 +115,10 @@ async def write(conn: Connection, job_no: int, job_id: str, wanted: Sequence[Wan
         return
     hits = {effect.hit_no for effect in wanted if effect.assignment_no is None} - {None}
     workers = {effect.worker_no for effect in wanted} - {None}
-    last = {
-        (kind, hit_no, worker_no): generation
-        for kind, hit_no, worker_no, generation in await conn.fetch(_GENERATIONS, job_no, list(hits), list(workers))
-    }
+    last = {}
+    if hits or workers:
+        rows_before = await conn.fetch(_GENERATIONS, job_no, list(hits), list(workers))
+        last = {(kind, hit_no, worker_no): generation for kind, hit_no, worker_no, generation in rows_before}
     rows = []
     for effect in wanted:
         once = effect.assignment_no is not None
