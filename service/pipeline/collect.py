@@ -11,7 +11,8 @@ from foundation.ids import new_id
 from service.markets import Market
 from service.markets.market import Gone, HandedIn, ListedHit, MarketError, Throttled
 from service.metrics import ANSWERS, ASSIGNMENTS
-from service.pipeline.decide import alarm
+from service.pipeline import surplus
+from service.pipeline.alarm import alarm
 from service.pipeline.reading import key_of, read, strays
 from service.pipeline.silence import noticed
 from service.pipeline.stage import Stage
@@ -74,6 +75,7 @@ class Sweep:
                 gone.append(hit)
             else:
                 listing[hit.market_hit_id] = found
+        await self.save_extended([(live[key], hit) for key, hit in listing.items()])
         news = [(live[key], hit) for key, hit in listing.items() if self.has_news(live[key], hit)]
         for first in range(0, len(news), _CHUNK):
             await self.fetch(news[first : first + _CHUNK])
@@ -165,6 +167,17 @@ class Sweep:
         # What was collected of them last may not have been inferred from yet, and closing waits for that.
         await dues.want(conn, "infer", job_no, now)
 
+    async def save_extended(self, listed: Sequence[tuple[LiveHit, ListedHit]]) -> None:
+        """Save which HITs others have extended."""
+        by_job: dict[int, list[tuple[int, int]]] = {}
+        for hit, there in listed:
+            if there.max_assignments > max(hit.wanted, hit.offered):
+                by_job.setdefault(hit.job_no, []).append((hit.hit_no, there.max_assignments))
+        for job_no, rows in by_job.items():
+            async with self.stage.conn.transaction():
+                await briefs.lock(self.stage.conn, job_no)
+                await surplus.notice(self.stage, job_no, rows)
+
     async def save_quiet(self, quiet: Sequence[tuple[LiveHit, ListedHit]]) -> None:
         """Save what is pending on HITs without news; their jobs may now close or renew them."""
         if not quiet:
@@ -202,7 +215,7 @@ class Sweep:
         ]
         debounce = timedelta(seconds=self.stage.service.settings.pipeline.infer_debounce)
         async with conn.transaction():
-            await briefs.lock(conn, job_no)
+            state = await briefs.lock(conn, job_no)
             if reads:
                 names = {name: new_id("worker", self.stage.clock) for name in {one.market_worker_id for one in reads}}
                 kept = await assignments.keep(conn, job_no, self.market_no, reads, names, now)
@@ -212,6 +225,7 @@ class Sweep:
                     if one.state == "submitted"
                 ]
                 await effects.write(conn, job_no, brief.job_id, approvals, now)
+                await surplus.take_in(self.stage, job_no, state)
                 await _flag(self.stage, job_no, reads, now)
                 await assignments.doubt(
                     conn, job_no, [one.market_assignment_id for one in kept if one.state == "stray"]

@@ -10,9 +10,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from service.pipeline import surplus
 from service.pipeline.stage import Stage
 from service.spec import MANY_ASSIGNMENTS
-from service.store import briefs, decisions, dues, effects, events, hits, money
+from service.store import briefs, decisions, dues, effects, hits, money
 from service.store.decisions import HitState, ItemState, JobState
 from service.store.effects import Wanted
 
@@ -72,13 +73,13 @@ def decide(
             if more:
                 free_cents -= more * hit.unit_cents
                 replace.append((hit.hit_no, more, more * hit.unit_cents))
-                widen.append((hit.hit_no, hit.wanted + 1))
+                widen.append((hit.hit_no, _one_more(hit)))
                 continue
             settled += [(item.item_no, "maximum") for item in left]
             left = []
         kind = _wanted_of(hit, left, job.state)
         if kind == "extend":
-            widen.append((hit.hit_no, hit.wanted + 1))
+            widen.append((hit.hit_no, _one_more(hit)))
         elif kind is not None:
             wanted[kind].append(hit.hit_no)
     gate = job.state == "running" and bool(hit_states)
@@ -103,12 +104,19 @@ def decide(
 
 def _exhausted(hit: HitState, left: Sequence[ItemState], job_state: str) -> bool:
     """Tell whether a HIT has no slot left to ask about its unsettled items with, and every answer has been counted."""
-    full = hit.state != "gone" and hit.collected >= hit.wanted and hit.wanted >= hit.slots
+    full = hit.state != "gone" and hit.collected >= hit.slots
     return job_state == "running" and not hit.busy and bool(left) and full and all(item.fresh for item in left)
+
+
+def _one_more(hit: HitState) -> int:
+    """Return what a HIT that has no place left is extended to: others may have extended it before."""
+    return max(hit.wanted, hit.collected) + 1
 
 
 def _replaceable(hit: HitState, free_cents: int) -> int:
     """Return how many slots a HIT may get in place of assignments without weight: the fee's cliff is never crossed."""
+    if hit.collected > hit.slots:
+        return 0  # what came is not all reserved for yet
     most = MANY_ASSIGNMENTS - 1 - hit.slots if hit.slots < MANY_ASSIGNMENTS else hit.lost
     affordable = free_cents // hit.unit_cents if hit.unit_cents else hit.lost
     return max(0, min(hit.lost - hit.replaced, most, affordable))
@@ -125,11 +133,11 @@ def _wanted_of(hit: HitState, left: Sequence[ItemState], job_state: str) -> str 
 
 
 def _wanted_on_market(hit: HitState, left: Sequence[ItemState], job_state: str) -> str | None:
-    full = hit.collected >= hit.wanted
+    full = hit.collected >= max(hit.wanted, hit.offered)
     if job_state == "running" and left:
         if hit.state == "shut" or (hit.expired and not full):
             return "renew"
-        may_extend = full and hit.wanted < hit.slots and all(item.fresh for item in left)
+        may_extend = full and _one_more(hit) <= hit.slots and all(item.fresh for item in left)
         return "extend" if may_extend else None
     if hit.state == "open" and not full:
         return "expire"
@@ -154,7 +162,8 @@ async def run(stage: Stage) -> None:
     job_no, now = stage.due.subject, stage.clock.now()
     async with stage.conn.transaction():
         state = await briefs.lock(stage.conn, job_no)
-        await effects.unpark(stage.conn, job_no, state, now)
+        if state not in ENDS or await surplus.take_in(stage, job_no, state):
+            await effects.unpark(stage.conn, job_no, state, now)
         if state == "cancelling":
             await effects.drop_more_work(stage.conn, job_no, now)
     decision = decide(*(loaded := await decisions.load(stage.conn, job_no, now)))
@@ -197,11 +206,3 @@ async def _save(stage: Stage, job: JobState, decision: Decision, now: datetime) 
     if decision.settle or dropped or decision.close:
         then["decide"] = now  # what was settled or dropped just now may have been the last
     await dues.finish(conn, stage.due, now=now, then=then)
-
-
-async def alarm(stage: Stage, job_no: int, kind: str, message: str) -> None:
-    """Pause a job and say why, in the caller's transaction; what is on its way still comes in and is paid."""
-    now = stage.clock.now()
-    paused = await decisions.pause(stage.conn, job_no, message)
-    await events.record(stage.conn, job_no, now, kind, f"paused: {message}" if paused else message)
-    await dues.want(stage.conn, "decide", job_no, now)  # which takes a paused job's HITs from the workers' view

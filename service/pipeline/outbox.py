@@ -18,7 +18,7 @@ from service.markets import Market
 from service.markets.market import Gone, MarketError, NotYet, OutOfFunds, Refused, Throttled, Unavailable
 from service.metrics import EFFECTS
 from service.pipeline import silence
-from service.pipeline.decide import alarm
+from service.pipeline.alarm import alarm
 from service.pipeline.stage import Stage
 from service.store import briefs, dues, effects, events, pace
 from service.store.effects import CLOSING, Effect

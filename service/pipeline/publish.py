@@ -11,7 +11,7 @@ import msgspec
 
 from service.markets import Market
 from service.markets.market import HitProperties, HitRequest, ListedHit, Refused, Unavailable
-from service.pipeline.decide import alarm
+from service.pipeline.alarm import alarm
 from service.pipeline.outbox import Outbox
 from service.pipeline.silence import noticed
 from service.pipeline.stage import Stage

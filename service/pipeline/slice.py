@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from foundation.money import FEE_SCHEDULES, format_usd
 from gold.choose import choose
-from service.pipeline.decide import alarm
+from service.pipeline.alarm import alarm
 from service.pipeline.stage import Stage
 from service.spec import Spec, read_spec
 from service.store import answer_arrays, briefs, dues, effects, hits, money

@@ -24,7 +24,7 @@ SELECT h.hit_no, h.state, h.wanted, h.slots, h.collected, h.reviewed, h.pending,
     coalesce(h.expires_at <= $2, false) AS expired,
     EXISTS (SELECT FROM effect e WHERE e.job_no = h.job_no AND e.hit_no = h.hit_no AND e.assignment_no IS NULL
             AND e.state IN ('due', 'parked')) AS busy,
-    h.unit_cents, h.replaced,
+    h.unit_cents, h.replaced, h.offered,
     (SELECT count(*) FROM assignment a JOIN job_worker w USING (job_no, worker_no)
      WHERE a.job_no = h.job_no AND a.hit_no = h.hit_no
        AND (a.state = 'rejected' OR (a.state <> 'stray' AND w.trust_state = 'suspended'))) AS lost
@@ -84,7 +84,8 @@ class JobState(Struct, frozen=True):
 class HitState(Struct, frozen=True):
     """A HIT as decide sees it. listed: we know what is pending; busy: an effect of its own is on its way.
 
-    lost: assignments that carry no weight; replaced: slots that were added for such.
+    lost: assignments that carry no weight; replaced: slots that were added for such. offered: what others extended it
+    to, where that is more than was wanted then.
     """
 
     hit_no: int
@@ -99,6 +100,7 @@ class HitState(Struct, frozen=True):
     busy: bool
     unit_cents: int = 0
     replaced: int = 0
+    offered: int = 0
     lost: int = 0
 
 

@@ -77,7 +77,8 @@ WHERE s.job_no = $1 AND s.hit_no = ANY($2::int4[])
   AND i.job_no = s.job_no AND i.item_no = s.item_no AND i.state = 'open'
 """
 _LIVE = """
-SELECT h.job_no, h.hit_no, h.market_hit_id, h.collected, h.wanted, h.pending, h.state, h.expires_at, h.listed_at
+SELECT h.job_no, h.hit_no, h.market_hit_id, h.collected, h.wanted, h.pending, h.state, h.expires_at, h.listed_at,
+    h.offered
 FROM hit h JOIN job j USING (job_no)
 WHERE j.market_no = $1 AND h.state IN ('open', 'shut')
 """
@@ -122,6 +123,7 @@ class LiveHit(Struct, frozen=True):
     state: str
     expires_at: datetime
     listed_at: datetime | None
+    offered: int = 0
 
 
 async def unsliced(conn: Connection, job_no: int, *, gold: bool, limit: int) -> list[Unsliced]:

@@ -40,6 +40,13 @@ WITH entry AS (
 UPDATE job SET reserved_cents = reserved_cents - (SELECT coalesce(sum(cents), 0) FROM entry) WHERE job_no = $1
 """
 _FREE = "SELECT budget_cents - reserved_cents - spent_cents FROM job WHERE job_no = $1"
+_BUDGET = "SELECT budget_cents FROM job WHERE job_no = $1"
+
+
+async def budget(conn: Connection, job_no: int) -> int:
+    """Return the cents that a job may cost."""
+    cents: int = await conn.fetchval(_BUDGET, job_no)
+    return cents
 
 
 async def free(conn: Connection, job_no: int) -> int:
