@@ -11,7 +11,7 @@ import pytest
 
 from foundation.clock import ManualClock
 from foundation.ids import new_id
-from service.store import answers, items, jobs, keys, labels, pace, progress, teams
+from service.store import answers, decisions, items, jobs, keys, labels, pace, progress, teams
 
 pytestmark = pytest.mark.every_postgres
 
@@ -51,7 +51,7 @@ async def full(postgres_dsn: str) -> AsyncIterator[tuple[asyncpg.Pool, int]]:
             yield pool, numbers[0]
 
 
-async def fill(conn: asyncpg.Connection) -> int:
+async def fill(conn: asyncpg.Connection, many: int = MANY) -> int:
     clock = ManualClock(NOW)
     team = await teams.ensure(conn, new_id("team", clock), "planners", NOW)
     job_no = await jobs.insert(
@@ -67,7 +67,7 @@ async def fill(conn: asyncpg.Connection) -> int:
     )
     ident = f"{job_no:026d}"
     for statement in FILL:
-        await conn.execute(statement.format(job_no=job_no, ident=ident, now=f"'{NOW.isoformat()}'", many=MANY))
+        await conn.execute(statement.format(job_no=job_no, ident=ident, now=f"'{NOW.isoformat()}'", many=many))
     return int(job_no)
 
 
@@ -102,6 +102,28 @@ async def test_a_page_reads_little_more_than_it_shows(
             large = node.get("Relation Name") in {"item", "consensus", "answer", "assignment", "job_event"}
             assert not (large and node["Node Type"] == "Seq Scan"), node
             assert read <= 1000, f"{node['Node Type']} on {node.get('Relation Name')} read {read} rows"
+
+
+async def test_deciding_reads_each_row_a_few_times_where_nothing_is_known_of_the_tables(
+    service_pool: asyncpg.Pool,
+) -> None:
+    many = 1000
+    # What is not committed has no statistics, whenever they are gathered.
+    async with service_pool.acquire() as conn, conn.transaction():
+        job_no = await fill(conn, many)
+        await conn.execute(
+            "INSERT INTO hit_slot (job_no, hit_no, slot, item_no) SELECT $1, 0, n + 1, n FROM generate_series(0, $2) n",
+            job_no,
+            many - 1,
+        )
+        for query in (decisions._ITEMS, decisions._COUNTED):
+            if query == decisions._COUNTED:
+                await conn.execute(decisions._BY_HASH)
+            assert len(await conn.fetch(query, job_no)) == many
+            for node in await scans(conn, query, job_no):
+                read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+                read += node.get("Rows Removed by Join Filter", 0) * node["Actual Loops"]
+                assert read <= 5 * many, f"{node['Node Type']} went through {read} rows for {many} items"
 
 
 async def test_a_key_is_found_by_its_hash(full: tuple[asyncpg.Pool, int]) -> None:
