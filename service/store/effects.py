@@ -121,12 +121,12 @@ async def write(conn: Connection, job_no: int, job_id: str, wanted: Sequence[Wan
         last = {(kind, hit_no, worker_no): generation for kind, hit_no, worker_no, generation in rows_before}
     rows = []
     for effect in wanted:
-        once = effect.assignment_no is not None
-        generation = 0 if once else last.get((effect.kind, effect.hit_no, effect.worker_no), -1) + 1
-        subject = next(
-            number for number in (effect.assignment_no, effect.hit_no, effect.worker_no) if number is not None
-        )
-        name = token(job_id, effect.kind, subject, generation)
+        if effect.assignment_no is not None:  # once for ever, and the market takes no token for it
+            generation, name = 0, f"{effect.kind}.{job_id}.{effect.assignment_no}"
+        else:
+            generation = last.get((effect.kind, effect.hit_no, effect.worker_no), -1) + 1
+            subject = effect.worker_no if effect.hit_no is None else effect.hit_no
+            name = token(job_id, effect.kind, subject or 0, generation)
         rows.append(
             (effect.kind, effect.hit_no, effect.assignment_no, effect.worker_no, generation, name, effect.detail)
         )

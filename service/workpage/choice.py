@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,33 +59,44 @@ def question_xml(spec: Spec, payloads: Sequence[Mapping[str, Any]]) -> str:
 
 def page_html(spec: Spec, payloads: Sequence[Mapping[str, Any]]) -> str:
     """Return the page itself, self-contained."""
-    guidelines = guidelines_html(spec.guidelines) if spec.guidelines.strip() else ""
-    body = Markup("").join(_slot(spec.task, number, payload) for number, payload in enumerate(payloads, start=1))
-    page = Markup(
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>'
-        "<style>{style}</style></head><body>{guidelines}"
-        '<form method="post" id="work"><input type="hidden" name="assignmentId">{body}'
-        '<button type="submit" id="send">Submit</button></form><script>{script}</script></body></html>'
-    ).format(
-        title=spec.title or spec.name,
-        style=Markup(_STYLE.replace("\n", "")),  # noqa: S704 - ours
-        guidelines=Markup("<details open><summary>Guidelines</summary>{}</details>").format(guidelines)
-        if guidelines
-        else "",
-        body=body,
-        script=Markup(_SCRIPT.replace("\n", "")),  # noqa: S704 - ours
-    )
+    before, after = _frame(spec.title or spec.name, spec.guidelines)
+    page = before + Markup("").join(_slot(spec.task, n, payload) for n, payload in enumerate(payloads, start=1)) + after
     # ]]> would end the CDATA section early; escaped text cannot hold it, and this keeps it so.
     return _UNWRITABLE.sub("\ufffd", str(page)).replace("]]>", "]]&gt;")
 
 
-def _slot(task: Choice, number: int, payload: Mapping[str, Any]) -> Markup:
-    return Markup('<fieldset><legend>{question}</legend>{shown}<div class="labels">{labels}</div></fieldset>').format(
-        question=task.question,
-        shown=Markup("").join(_shown(show, payload.get(show.field)) for show in task.template),
-        labels=_labels(task.labels, f"q{number}"),
+# A job's HITs differ in what they show and in nothing else; what they share is written once.
+@lru_cache(maxsize=64)
+def _frame(title: str, guidelines: str) -> tuple[Markup, Markup]:
+    """Return what stands before a page's slots, and after them."""
+    before = Markup(
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>'
+        "<style>{style}</style></head><body>{guidelines}"
+        '<form method="post" id="work"><input type="hidden" name="assignmentId">'
+    ).format(
+        title=title,
+        style=Markup(_STYLE.replace("\n", "")),  # noqa: S704 - ours
+        guidelines=Markup("<details open><summary>Guidelines</summary>{}</details>").format(guidelines_html(guidelines))
+        if guidelines.strip()
+        else "",
     )
+    after = Markup(
+        '<button type="submit" id="send">Submit</button></form><script>{script}</script></body></html>'
+    ).format(script=Markup(_SCRIPT.replace("\n", "")))  # noqa: S704 - ours
+    return before, after
+
+
+def _slot(task: Choice, number: int, payload: Mapping[str, Any]) -> Markup:
+    before, after = _slot_frame(task.question, tuple(task.labels), number)
+    return before + Markup("").join(_shown(show, payload.get(show.field)) for show in task.template) + after
+
+
+@lru_cache(maxsize=1024)
+def _slot_frame(question: str, labels: tuple[str, ...], number: int) -> tuple[Markup, Markup]:
+    """Return what stands before the item of a slot, and after it."""
+    before = Markup("<fieldset><legend>{}</legend>").format(question)
+    return before, Markup('<div class="labels">{}</div></fieldset>').format(_labels(labels, f"q{number}"))
 
 
 def _shown(show: Show, value: Any) -> Markup:
@@ -98,7 +110,7 @@ def _shown(show: Show, value: Any) -> Markup:
         content = Markup('<a href="{0}" target="_blank" rel="noopener noreferrer">{0}</a>').format(text)
     else:
         content = escape(text)
-    return Markup('<div class="shown">{}{}</div>').format(title, content)
+    return Markup('<div class="shown">') + title + content + Markup("</div>")
 
 
 def _text(value: Any) -> str:
