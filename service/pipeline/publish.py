@@ -23,6 +23,7 @@ from service.workpage.choice import question_xml
 
 _GATE_DESCRIPTION = "Kept by the requester for one job; it is given to nobody who asks."
 
+_PATIENCE = 4  # debounces
 KINDS = ("create", "extend", "expire", "renew", "bar", "admit")
 
 
@@ -154,8 +155,9 @@ class Publisher:
             await gates.known(conn, job_no, workers, barred=barred)
         pipeline = self.stage.service.settings.pipeline
         await dues.want(conn, "collect", self.brief.market_no, now + timedelta(seconds=pipeline.collect_every))
-        # A job that was paused or cancelled meanwhile has HITs to expire.
-        return {"decide": now + timedelta(seconds=pipeline.infer_debounce)}
+        # A job that was paused or cancelled meanwhile has HITs to expire. Nothing else is to be decided of new ones.
+        debounces = _PATIENCE if all(effect.kind == "create" for effect, _ in happened) else 1
+        return {"decide": now + timedelta(seconds=debounces * pipeline.infer_debounce)}
 
     async def _know_hit_type(self) -> str:
         conn, market_no = self.stage.conn, self.brief.market_no
