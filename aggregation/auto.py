@@ -1,13 +1,14 @@
-"""Average models by how well they predict answers that were held out, and overrule a majority only on good odds.
+"""Average models by how well they foresee answers together, and overrule a majority only on good odds.
 
 The pool is one model with more and more subtypes of labels: without subtypes it is a pooled Dawid-Skene model, with
-them it can explain errors that workers share. Predictive likelihood chooses among them; it does not know truth,
-and on some sets the likeliest model is the worst. So majority vote stays in the average as a witness of fixed
-weight: a label that most workers gave is overruled where the models' odds against it are better than nine to two.
+them it can explain errors that workers share. Their weights are those whose mixture foresees each answer best from
+all the others; see `cavity`. That does not know truth, and on some sets the likeliest model is the worst. So
+majority vote stays as a witness of fixed weight: a label that most workers gave is overruled where the models' odds
+against it are better than nine to two.
 
-Chosen by looking at twelve public sets: the pool (1, 2 and 4 subtypes), the weight of a difference in prediction,
-the restarts and the odds. Accuracy is flat around the odds: from three to seven its mean lies between 85.7 and 85.9.
-They are there for the worst set, which lies 2.6 points below majority vote at even odds, and half a point from 4.25 on.
+Chosen by looking at twelve public sets: the pool (1, 2 and 4 subtypes), the restarts and the odds. Accuracy is flat
+around the odds: from three to six its mean lies between 85.7 and 85.9. They are there for the worst set, which lies
+2.9 points below majority vote at even odds, and half a point from 4.25 on.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aggregation.cavity import stack
 from aggregation.climbing import warn_unless_converged
-from aggregation.ebcc import average, climb_from_splits, evidence_weights, named_alike
-from aggregation.fingerprint import fingerprints, mix, told_apart
+from aggregation.ebcc import Climbed, average, climb_from_splits, evidence_weights
 from aggregation.prior import Prior
 from aggregation.result import TIE, most_probable
+from aggregation.wawa import wawa
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
     from aggregation.table import LabelTable
 
 POOL = (1, 2, 4)
-FOLDS = 5
-# A model loses weight by e for each thousandth of a nat per answer that it predicts worse than the best.
-PREDICTION = 1000.0
 # Odds that the word of the majority is worth, as pseudo-counts of gold that it got right and wrong.
 MAJORITY_RIGHT, MAJORITY_WRONG = 2.25, 0.5
 # Confusion cells above which a model is left out of the pool: larger, it is slow and has more cells than evidence.
@@ -50,9 +49,9 @@ class Pace:
     tol: float
 
 
-# Held-out folds only rank models, and a large table needs fewer starts: its starts differ less.
-FULL, LARGE, FOLD = Pace(8, 500, 1e-3), Pace(2, 200, 1e-3), Pace(4, 60, 1e-3)
-LARGE_TABLE = 200_000
+# A large table needs fewer starts, as its starts differ less; a huge one has no time for subtypes.
+FULL, LARGE, HUGE = Pace(8, 300, 1e-3), Pace(2, 200, 1e-3), Pace(1, 100, 1e-3)
+LARGE_TABLE, HUGE_TABLE = 200_000, 2_000_000
 
 
 def auto(
@@ -60,7 +59,9 @@ def auto(
     clamp: Clamp,
     *,
     pool: Sequence[int] = POOL,
-    weights: Sequence[float] | None = None,
+    prior: Prior | None = None,
+    start: Result | None = None,
+    restarts: int | None = None,
     seed: int = 0,
     threads: int | None = None,
 ) -> Result:
@@ -70,85 +71,66 @@ def auto(
     Parameters
     ----------
     pool : sequence of int
-        Numbers of subtypes, one for each model; those too large for the table are left out.
-    weights : sequence of float, optional
-        Weights of the models where they are known already, such as from an earlier run on nearly the same answers.
+        Numbers of subtypes, one for each model; those too large for the table are left out. Where all are, labels
+        are Wawa's.
+    prior : Prior, optional
+        Right and wrong answers expected of each worker; by default `Prior.of_accuracy`.
+    start : Result, optional
+        An earlier result to begin from, instead of majority vote.
+    restarts : int, optional
+        Random starts of each model that has subtypes; by default as many as the size of the table asks for.
 
     Returns
     -------
     Result
-        Its ``params`` tell each model's held-out log likelihood per answer and weight, the odds that the majority
-        was given and how many items it was overruled on. Bound and iterations are those of the heaviest model.
+        Its ``params`` tell each model's weight, how well it foresaw answers (mean log probability of an answer by
+        the others), the odds that the majority was given and how many items it was overruled on. Bound and
+        iterations are those of the heaviest model.
+
+    Raises
+    ------
+    ValueError
+        The pool holds no model, a model without subtypes, or the prior does not fit.
 
     """
-    prior = Prior.of_accuracy(table.n_labels)
-    pool = [m for m in pool if m == 1 or table.n_workers * table.n_labels**2 * m <= MOST_CELLS]
-    scores = None
-    if weights is None or len(weights) != len(pool):
-        scores = held_out(table, clamp, prior, pool, seed=seed, threads=threads)
-        shares_of = np.exp(PREDICTION * (scores - scores.max()))
-    else:
-        shares_of = np.asarray(weights, dtype=np.float64)
-    shares_of = shares_of / shares_of.sum()
-    pace = LARGE if table.n_answers > LARGE_TABLE else FULL
-    used = [n for n in range(len(pool)) if shares_of[n] > 0.01]
-    models = [_model(table, clamp, prior, pool[n], pace, seed=seed, threads=threads) for n in used]
-    result = average(models, shares_of[used] / shares_of[used].sum(), "auto")
+    if not pool or min(pool) < 1 or (restarts is not None and restarts < 1):
+        raise ValueError("the pool needs a model, subtypes must be at least 1, and restarts too")
+    pace = FULL if table.n_answers <= LARGE_TABLE else LARGE if table.n_answers <= HUGE_TABLE else HUGE
+    if restarts is not None:
+        pace = replace(pace, restarts=restarts)
+    cells = table.n_workers * table.n_labels**2
+    fitting = [m for m in pool if m * cells <= MOST_CELLS and (m == min(pool) or pace is not HUGE)]
+    if not fitting:
+        result = wawa(table, clamp, prior=prior)
+        why = f"{cells:,} cells of confusion are more than the {MOST_CELLS:,} that models of the pool may have"
+        return replace(result, method="auto", params={"pool": [], "labels_of": "wawa", "because": why})
+    prior = Prior.of_accuracy(table.n_labels) if prior is None else prior
+    prior.check(table.n_workers, table.n_labels)
+    models = [_model(table, clamp, prior, m, pace, start=start, seed=seed, threads=threads) for m in fitting]
+    foreseen = np.stack([chances for _, chances in models])
+    weights = stack(foreseen)
+    result = average([result for result, _ in models], weights, "auto")
     odds = majority_odds(table, clamp)
     posterior, overruled = hear_majority(table, clamp, result.posterior, odds)
+    scores = np.log(foreseen).mean(axis=1) if foreseen.size else np.zeros(len(models))
     params: dict[str, Any] = {
         "pool": [
-            {
-                "subtypes": subtypes,
-                "weight": float(shares_of[n]),
-                "held_out": None if scores is None else float(scores[n]),
-            }
-            for n, subtypes in enumerate(pool)
+            {"subtypes": m, "weight": float(weight), "foresees": float(score)}
+            for m, weight, score in zip(fitting, weights, scores, strict=True)
         ],
         "majority_odds": odds,
         "overruled": overruled,
+        "restarts": pace.restarts,
         "seed": seed,
         "max_iter": pace.max_iter,
         "tol": pace.tol,
         "prior": prior.describe(),
+        "warm": start is not None,
     }
     labels = most_probable(posterior, result.prevalence)
     result = replace(result, posterior=posterior, labels=labels, params=params)
     warn_unless_converged(result, params)
     return result
-
-
-def held_out(
-    table: LabelTable, clamp: Clamp, prior: Prior, pool: Sequence[int], *, seed: int, threads: int | None
-) -> Floats:
-    """Give each model's mean log likelihood of answers that it was not fitted to, (n_models,)."""
-    if len(pool) == 1 or table.n_answers < FOLDS:
-        return np.zeros(len(pool))
-    items, workers = fingerprints(table)
-    fold = mix(told_apart(table, items, clamp)[table.item] ^ mix(workers[table.worker])) % np.uint64(FOLDS)
-    total, n_held = np.zeros(len(pool)), 0
-    for out in range(FOLDS if table.n_answers <= LARGE_TABLE else 1):
-        held = fold == out
-        train = table.keep(~held)
-        answers = (table.item[held], table.worker[held], table.label[held])
-        for n, subtypes in enumerate(pool):
-            climbs = climb_from_splits(
-                train,
-                clamp,
-                prior,
-                subtypes=subtypes,
-                restarts=FOLD.restarts,
-                seed=seed + out,
-                max_iter=FOLD.max_iter,
-                tol=FOLD.tol,
-                threads=threads,
-            )
-            weights = evidence_weights([result for _, result in climbs], train.n_answers)
-            predicted = sum(weight * fit.predict(*answers) for weight, (fit, _) in zip(weights, climbs, strict=True))
-            total[n] += np.log(predicted).sum()
-        n_held += int(held.sum())
-    scores: Floats = total / max(n_held, 1)
-    return scores
 
 
 def majority_odds(table: LabelTable, clamp: Clamp) -> float:
@@ -187,19 +169,36 @@ def _model(
     subtypes: int,
     pace: Pace,
     *,
+    start: Result | None,
     seed: int,
     threads: int | None,
-) -> Result:
+) -> tuple[Result, Floats]:
+    """Average the climbs of a model; give also each answer's probability by the others, (n_answers,)."""
     climbs = climb_from_splits(
         table,
         clamp,
         prior,
         subtypes=subtypes,
         restarts=pace.restarts,
+        start=start,
         seed=seed,
         max_iter=pace.max_iter,
         tol=pace.tol,
+        foresee=True,
         threads=threads,
     )
-    results = [named_alike(fit, result) for fit, result in climbs]
-    return average(results, evidence_weights(results, table.n_answers), "ebcc")
+    results = [climbed.result for climbed in climbs]
+    weights = evidence_weights(results, table.n_answers)
+    return average(results, weights, "ebcc"), _mixed(climbs, weights)
+
+
+def _mixed(climbs: Sequence[Climbed], weights: Floats) -> Floats:
+    mixed: Floats = np.sum(
+        [
+            weight * climbed.foreseen
+            for weight, climbed in zip(weights, climbs, strict=True)
+            if climbed.foreseen is not None
+        ],
+        axis=0,
+    )
+    return mixed

@@ -16,20 +16,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aggregation import dirichlet
+from aggregation import cavity, dirichlet, strides
 from aggregation.blocks import Blocks
 from aggregation.climbing import check_limits, fit_from_votes, warn_unless_converged
 from aggregation.latent import Latent
 from aggregation.prior import Prior
 
 if TYPE_CHECKING:
-    from aggregation.arrays import Floats, Ints
+    from aggregation.arrays import Floats
     from aggregation.gold import Clamp
     from aggregation.result import Result
     from aggregation.table import LabelTable
 
 # Pseudo-counts of how answers split into subtypes, per subtype.
 SUBTYPE = 1.0
+# Accuracies that were extrapolated are kept this far from 0 and 1, and strength from 0.
+EDGE = 1e-3
 
 
 class Bcc(Latent):
@@ -53,12 +55,20 @@ class Bcc(Latent):
         self.log_prevalence[:] = (labels[:, None] + split).ravel()
         self.penalty = -(divergence + labels_apart + split_apart)
 
-    def predict(self, item: Ints, worker: Ints, label: Ints) -> Floats:
-        """Give the probability of answers that were not part of the fit, (n,), at the present posterior."""
-        cells = self.counts.sum(axis=0) + np.repeat(self.prior_counts, self.subtypes, axis=2)
-        cells /= cells.sum(axis=1, keepdims=True)
-        probability: Floats = (self.posterior[item] * cells[worker, label]).sum(axis=1)
-        return probability
+    def foreseen(self) -> Floats:
+        """Give each answer's probability by all the others, (n_answers,); see `cavity`."""
+        table, chances = self.table, np.empty(self.table.n_answers)
+        cavity.foresee(
+            table.offsets,
+            table.worker,
+            table.label,
+            self.posterior,
+            self.log_confusion,
+            self.counts.sum(axis=0) if len(self.blocks) > 1 else self.counts[0],
+            self.prior_counts,
+            chances,
+        )
+        return chances
 
     def prevalence(self) -> Floats:
         """Give the expected share of each label, (n_labels,)."""
@@ -118,6 +128,21 @@ class Pooled(Bcc):
             - self.rate * self.strength
         )
 
+    def beside(self) -> Floats:
+        """Read the pooled parameters, which stand beside the counts: accuracies, then strength."""
+        return np.append(self.accuracy, self.strength)
+
+    def set_beside(self, beside: Floats) -> None:
+        """Set the pooled parameters, brought back to where they may be."""
+        self.accuracy = np.clip(beside[:-1], EDGE, 1 - EDGE)
+        self.strength = max(float(beside[-1]), EDGE)
+        self._set_prior()
+
+    def climb_in_strides(self, max_iter: int, tol: float) -> Result:
+        """Climb by extrapolation; see `strides`."""
+        objective, converged = strides.climb(self, max_iter, tol)
+        return self.result(objective, converged=converged)
+
     def _set_prior(self) -> None:
         n_labels = self.table.n_labels
         wrong = self.strength * (1 - self.accuracy) / (n_labels - 1) + self.spread
@@ -131,19 +156,24 @@ def bcc(
     clamp: Clamp,
     *,
     prior: Prior | None = None,
+    start: Result | None = None,
     max_iter: int = 10_000,
     tol: float = 1e-10,
     threads: int | None = None,
 ) -> Result:
-    """Combine by variational Bayes; ``prior`` holds Dirichlet parameters, all above 0 (`Prior.default`)."""
+    """
+    Combine by variational Bayes.
+
+    ``prior`` holds Dirichlet parameters, all above 0 (`Prior.default`); ``start`` is an earlier result to begin from.
+    """
     prior = Prior.default(table.n_labels) if prior is None else prior
     prior.check(table.n_workers, table.n_labels)
     if not ((prior.confusion > 0).all() and (prior.prevalence > 0).all()):
         raise ValueError("bcc keeps distributions: every pseudo-count of its prior must be above 0")
     check_limits(max_iter, tol)
-    params = {"prior": prior.describe(), "max_iter": max_iter, "tol": tol}
+    params = {"prior": prior.describe(), "max_iter": max_iter, "tol": tol, "warm": start is not None}
     with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
-        result = fit_from_votes(Bcc(table, clamp, blocks, prior), max_iter, tol)
+        result = fit_from_votes(Bcc(table, clamp, blocks, prior), max_iter, tol, start)
     warn_unless_converged(result, params)
     return replace(result, params=params)
 
@@ -153,6 +183,7 @@ def hierarchical(
     clamp: Clamp,
     *,
     prior: Prior | None = None,
+    start: Result | None = None,
     max_iter: int = 2_000,
     tol: float = 1e-6,
     threads: int | None = None,
@@ -161,13 +192,13 @@ def hierarchical(
     Combine with workers pooled.
 
     ``prior`` says how often workers are right before any answer is seen, as pseudo-counts: by default
-    `Prior.of_accuracy`, three right and one wrong.
+    `Prior.of_accuracy`, three right and one wrong. ``start`` is an earlier result to begin from.
     """
     prior = Prior.of_accuracy(table.n_labels) if prior is None else prior
     prior.check(table.n_workers, table.n_labels)
     check_limits(max_iter, tol)
-    params = {"prior": prior.describe(), "max_iter": max_iter, "tol": tol}
+    params = {"prior": prior.describe(), "max_iter": max_iter, "tol": tol, "warm": start is not None}
     with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
-        result = fit_from_votes(Pooled(table, clamp, blocks, prior), max_iter, tol)
+        result = fit_from_votes(Pooled(table, clamp, blocks, prior), max_iter, tol, start)
     warn_unless_converged(result, params)
     return replace(result, params=params)

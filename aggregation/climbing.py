@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aggregation.earlier import posterior_from
 from aggregation.result import ConvergenceWarning, Result
 
 if TYPE_CHECKING:
@@ -27,15 +28,20 @@ def check_limits(max_iter: int, tol: float) -> None:
         raise ValueError(f"tol must not be negative, but is {tol}")
 
 
-def fit_from_votes(fit: Fit, max_iter: int, tol: float) -> Result:
+def fit_from_votes(fit: Fit, max_iter: int, tol: float, start: Result | None = None) -> Result:
     """
     Climb from majority vote and, where there is gold, also from what gold alone says of the workers.
+
+    With ``start`` the climb begins from what that earlier result says of the table instead of from majority vote.
 
     The climb that ends with the higher bound is kept: with a bias that most workers share, majority vote lies
     beyond a valley that no climb crosses. Without gold nothing in the answers names the labels, so a climb that
     ends with labels exchanged is put right; see `unswitch`.
     """
-    fit.begin_with_votes()
+    if start is None:
+        fit.begin_with_votes()
+    else:
+        fit.begin(posterior_from(start, fit.table, fit.clamp))
     result = unswitch(fit, fit.climb(max_iter, tol), max_iter, tol)
     return better_with_gold(fit, result, max_iter, tol)
 

@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 
 
 class OneCoin(Latent):
-    """A chance to be right for each worker."""
+    """
+    A chance to be right for each worker.
+
+    Without a bound from below the likeliest explanation of a noisy crowd can be that nearly all items have one label
+    and that half of the workers always say the opposite. So a worker is held to be worse than a guess only as far
+    as their prior, or their answers to gold, say so.
+    """
 
     method = "one_coin"
 
@@ -36,13 +42,25 @@ class OneCoin(Latent):
         self.prior = prior
         self._right, self._wrong = prior.accuracy_counts(table.n_workers)
         self._own = np.arange(table.n_labels)
+        self._least = np.minimum(1 / table.n_labels, self._known_accuracy())
+
+    def _known_accuracy(self) -> Floats:
+        """Give what prior and gold alone say of each worker's accuracy, (n_workers,)."""
+        item, given = self.table.item, self.table.label
+        told = self.clamp.known[item]
+        worker, gold = self.table.worker[told], self.clamp.accepted[self.clamp.row[item[told]]]
+        hit = gold[np.arange(worker.size), given[told]]
+        right = self._right + np.bincount(worker, hit, minlength=self._right.size)
+        share: Floats = right / (self._right + self._wrong + np.bincount(worker, minlength=self._right.size))
+        return share
 
     def maximise(self) -> None:
         """Set each worker's chance, and the prevalence."""
         counts = self.counts.sum(axis=0)
         right = counts[:, self._own, self._own].sum(axis=1) + self._right
         wrong = counts.sum(axis=(1, 2)) + self._right + self._wrong - right
-        log_right, log_wrong = np.log(right / (right + wrong)), np.log(wrong / (right + wrong))
+        chance = np.maximum(right / (right + wrong), self._least)
+        log_right, log_wrong = np.log(chance), np.log1p(-chance)
         self.log_confusion[:] = (log_wrong - np.log(self.table.n_labels - 1))[:, None, None]
         self.log_confusion[:, self._own, self._own] = log_right[:, None]
         self.penalty = float(self._right @ log_right + self._wrong @ log_wrong) + self._set_prevalence()
@@ -90,12 +108,18 @@ def one_coin(
     clamp: Clamp,
     *,
     prior: Prior | None = None,
+    start: Result | None = None,
     max_iter: int = 10_000,
     tol: float = 1e-10,
     threads: int | None = None,
 ) -> Result:
-    """Fit the one-coin model; ``prior`` counts right and wrong answers, by default `Prior.of_accuracy`."""
-    return _fit(OneCoin, table, clamp, prior, max_iter, tol, threads)
+    """
+    Fit the one-coin model.
+
+    ``prior`` counts right and wrong answers, by default `Prior.of_accuracy`; ``start`` is an earlier result to begin
+    from.
+    """
+    return _fit(OneCoin, table, clamp, prior, start, max_iter, tol, threads)
 
 
 def mace(
@@ -103,12 +127,18 @@ def mace(
     clamp: Clamp,
     *,
     prior: Prior | None = None,
+    start: Result | None = None,
     max_iter: int = 10_000,
     tol: float = 1e-10,
     threads: int | None = None,
 ) -> Result:
-    """Fit MACE; ``prior`` counts answers known and spammed, by default `Prior.of_accuracy`."""
-    return _fit(Mace, table, clamp, prior, max_iter, tol, threads)
+    """
+    Fit MACE.
+
+    ``prior`` counts answers known and spammed, by default `Prior.of_accuracy`; ``start`` is an earlier result to begin
+    from.
+    """
+    return _fit(Mace, table, clamp, prior, start, max_iter, tol, threads)
 
 
 def _fit(
@@ -116,6 +146,7 @@ def _fit(
     table: LabelTable,
     clamp: Clamp,
     prior: Prior | None,
+    start: Result | None,
     max_iter: int,
     tol: float,
     threads: int | None,
@@ -123,8 +154,8 @@ def _fit(
     prior = Prior.of_accuracy(table.n_labels) if prior is None else prior
     prior.check(table.n_workers, table.n_labels)
     check_limits(max_iter, tol)
-    params = {"prior": prior.describe(), "max_iter": max_iter, "tol": tol}
+    params = {"prior": prior.describe(), "max_iter": max_iter, "tol": tol, "warm": start is not None}
     with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
-        result = fit_from_votes(model(table, clamp, blocks, prior), max_iter, tol)
+        result = fit_from_votes(model(table, clamp, blocks, prior), max_iter, tol, start)
     warn_unless_converged(result, params)
     return replace(result, params=params)

@@ -214,6 +214,8 @@ def dawid_skene(
 
 
 def maximum_likelihood(table: LabelTable, clamp: Clamp, **options: Any) -> Result:
-    """Fit the model without a prior; options are those of `dawid_skene`."""
+    """Fit the model without a prior; other options are those of `dawid_skene`."""
+    if "prior" in options:
+        raise ValueError("maximum_likelihood has no prior: use dawid_skene, which takes one")
     result = dawid_skene(table, clamp, prior=Prior.none(table.n_labels), **options)
     return replace(result, method="maximum_likelihood")

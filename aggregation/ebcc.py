@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from aggregation.bayes import Pooled
 from aggregation.blocks import Blocks, cores
 from aggregation.climbing import check_limits, renaming, warn_unless_converged
+from aggregation.earlier import posterior_from
 from aggregation.fingerprint import fingerprints, uniforms
 from aggregation.majority import shares
 from aggregation.prior import Prior
@@ -25,12 +26,23 @@ if TYPE_CHECKING:
 
     from aggregation.arrays import Floats
     from aggregation.fingerprint import Hashes
+    from aggregation.fit import Fit
     from aggregation.gold import Clamp
-    from aggregation.latent import Latent
     from aggregation.table import LabelTable
 
 # How fast a start loses weight as its bound, in nats per answer, falls behind the best: by e for each thousandth.
 EVIDENCE = 1000.0
+
+
+# Of the starts at which gold alone speaks: little gold says the same in every split.
+FROM_GOLD = 2
+
+
+class Climbed(NamedTuple):
+    """Where a climb ended, and each answer's probability by all the others, (n_answers,), where that was asked for."""
+
+    result: Result
+    foreseen: Floats | None
 
 
 def split(posterior: Floats, hashes: Hashes, subtypes: int, *seeds: int) -> Floats:
@@ -50,26 +62,38 @@ def climb_from_splits(
     *,
     subtypes: int,
     restarts: int,
+    start: Result | None = None,
     seed: int = 0,
     max_iter: int,
     tol: float,
+    foresee: bool = False,
     threads: int | None = None,
-) -> list[tuple[Pooled, Result]]:
+) -> list[Climbed]:
     """
-    Climb from ``restarts`` random splits of majority vote, and from as many of gold alone where there is gold.
+    Climb from ``restarts`` random splits of majority vote, or of what ``start`` says.
 
-    With one subtype there is nothing to split, and one start.
+    Where there is gold, climb also from what gold alone says, in as many splits up to two. With one subtype there is
+    nothing to split, and one start.
+
+    Parameters
+    ----------
+    foresee : bool
+        Whether to say also how well each climb foresees each answer; see `cavity`.
+
     """
-    posterior, _ = shares(table, clamp)
+    posterior = shares(table, clamp)[0] if start is None else posterior_from(start, table, clamp)
     hashes, _ = fingerprints(table)
-    starts = range(restarts if subtypes > 1 else 1)
-    begins = [(start, gold_only) for gold_only in (False, True)[: 1 + clamp.known.any()] for start in starts]
+    draws = range(restarts if subtypes > 1 else 1)
+    begins = [(draw, False) for draw in draws]
+    if clamp.known.any():
+        begins += [(draw, True) for draw in draws[:FROM_GOLD]]
 
-    def climb(begin: tuple[int, bool], blocks: Blocks) -> tuple[Pooled, Result]:
-        start, gold_only = begin
+    def climb(begin: tuple[int, bool], blocks: Blocks) -> Climbed:
+        draw, gold_only = begin
         fit = Pooled(table, clamp, blocks, prior, subtypes=subtypes)
-        fit.begin(split(posterior, hashes, subtypes, seed, start), gold_only=gold_only)
-        return fit, fit.climb(max_iter, tol)
+        fit.begin(split(posterior, hashes, subtypes, seed, draw), gold_only=gold_only)
+        result = fit.climb_in_strides(max_iter, tol)
+        return Climbed(named_alike(fit, result), fit.foreseen() if foresee else None)
 
     cells = table.n_workers * table.n_labels**2 * subtypes
     with Blocks(table, cells, threads=threads) as blocks:
@@ -113,7 +137,7 @@ def evidence_weights(results: Sequence[Result], n_answers: int) -> Floats:
     return weights
 
 
-def named_alike(fit: Latent, result: Result) -> Result:
+def named_alike(fit: Fit, result: Result) -> Result:
     """Rename the labels of a result that exchanged them; without gold only the answers name them."""
     if fit.clamp.known.any():
         return result
@@ -136,6 +160,7 @@ def ebcc(
     restarts: int = 8,
     seed: int = 0,
     prior: Prior | None = None,
+    start: Result | None = None,
     max_iter: int = 300,
     tol: float = 1e-4,
     threads: int | None = None,
@@ -151,6 +176,8 @@ def ebcc(
         Random starts, drawn by ``seed`` and what was answered; they are averaged by their evidence.
     prior : Prior, optional
         Right and wrong answers expected of each worker; by default `Prior.of_accuracy`.
+    start : Result, optional
+        Split what an earlier result says of the items instead of majority vote.
 
     """
     prior = Prior.of_accuracy(table.n_labels) if prior is None else prior
@@ -158,7 +185,7 @@ def ebcc(
     check_limits(max_iter, tol)
     if subtypes < 1 or restarts < 1:
         raise ValueError("subtypes and restarts must be at least 1")
-    limits = {"max_iter": max_iter, "tol": tol}
+    limits = {"max_iter": max_iter, "tol": tol, "warm": start is not None}
     params = {"prior": prior.describe(), "subtypes": subtypes, "restarts": restarts, "seed": seed, **limits}
     climbs = climb_from_splits(
         table,
@@ -166,12 +193,13 @@ def ebcc(
         prior,
         subtypes=subtypes,
         restarts=restarts,
+        start=start,
         seed=seed,
         max_iter=max_iter,
         tol=tol,
         threads=threads,
     )
-    results = [named_alike(fit, result) for fit, result in climbs]
+    results = [climbed.result for climbed in climbs]
     result = average(results, evidence_weights(results, table.n_answers), "ebcc")
     warn_unless_converged(result, params)
     return replace(result, params=params)

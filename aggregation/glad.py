@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aggregation.climbing import check_limits, warn_unless_converged
+from aggregation.earlier import posterior_from
 from aggregation.majority import shares
 from aggregation.result import Result, most_probable
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
     from aggregation.gold import Clamp
+    from aggregation.prior import Prior
     from aggregation.table import LabelTable
 
 # Means of the normal priors, as in the paper's own program; their variance is 1. Ease is held on its logarithm.
@@ -33,8 +35,10 @@ LOG_EASE_LIMIT = 5.0
 class Glad:
     """The state of a fit: ability (n_workers,), log_ease (n_items,), posterior."""
 
-    def __init__(self, table: LabelTable, clamp: Clamp, posterior: Floats) -> None:
+    def __init__(self, table: LabelTable, clamp: Clamp, posterior: Floats, prior: Prior | None) -> None:
         self.table, self.clamp, self.posterior = table, clamp, posterior
+        none = np.zeros(table.n_workers)
+        self._right, self._wrong = (none, none) if prior is None else prior.accuracy_counts(table.n_workers)
         self._item, self._cell = table.item, (table.item, table.label)
         self._start = np.where(
             clamp.accepted, -np.log(np.maximum(clamp.accepted.sum(axis=1, keepdims=True), 1)), -np.inf
@@ -73,7 +77,8 @@ class Glad:
     def log_prior(self, ability: Floats, log_ease: Floats) -> float:
         """Give the log density of the parameters, up to a constant."""
         squares = ((ability - ABILITY) ** 2).sum() + ((log_ease - LOG_EASE) ** 2).sum()
-        return float(-squares / 2)
+        seen = self._right @ np.logaddexp(0, -ability) + self._wrong @ np.logaddexp(0, ability)
+        return float(-squares / 2 - seen)
 
     def maximise(self) -> None:
         """Raise the expected log posterior by Newton steps in abilities and eases."""
@@ -107,24 +112,48 @@ class Glad:
         chance = 1 / (1 + np.exp(-np.clip(x, -500, 500)))
         slope, bend = right - chance, chance * (1 - chance)
 
-        def step(index: Any, by: Floats, size: int, pull: Floats) -> Floats:
-            gradient = np.bincount(index, slope * by, minlength=size) + pull
-            found: Floats = gradient / (np.bincount(index, bend * by**2, minlength=size) + 1)
+        def step(index: Any, by: Floats, pull: Floats, hold: Floats | float) -> Floats:
+            gradient = np.bincount(index, slope * by, minlength=pull.size) + pull
+            found: Floats = gradient / (np.bincount(index, bend * by**2, minlength=pull.size) + hold)
             return found
 
+        before = 1 / (1 + np.exp(-np.clip(self.ability, -500, 500)))
+        seen = self._right + self._wrong
+        pull = ABILITY - self.ability + self._right - seen * before
         return (
-            step(table.worker, ease, table.n_workers, ABILITY - self.ability),
-            step(self._item, x, table.n_items, LOG_EASE - self.log_ease),
+            step(table.worker, ease, pull, 1 + seen * before * (1 - before)),
+            step(self._item, x, LOG_EASE - self.log_ease, 1.0),
         )
 
 
 def glad(
-    table: LabelTable, clamp: Clamp, *, max_iter: int = 2_000, tol: float = 1e-6, threads: int | None = None
+    table: LabelTable,
+    clamp: Clamp,
+    *,
+    prior: Prior | None = None,
+    start: Result | None = None,
+    max_iter: int = 2_000,
+    tol: float = 1e-6,
+    threads: int | None = None,
 ) -> Result:
-    """Fit the model; ``threads`` is there for likeness with others, and changes nothing."""
+    """
+    Fit the model.
+
+    Parameters
+    ----------
+    prior : Prior, optional
+        Right and wrong answers of each worker, as though given to items of middling ease.
+    start : Result, optional
+        An earlier result to begin from.
+    threads : int, optional
+        There for likeness with others; changes nothing.
+
+    """
     del threads
     check_limits(max_iter, tol)
-    fit = Glad(table, clamp, shares(table, clamp)[0])
+    if prior is not None:
+        prior.check(table.n_workers, table.n_labels)
+    fit = Glad(table, clamp, shares(table, clamp)[0] if start is None else posterior_from(start, table, clamp), prior)
     objective: list[float] = []
     converged = False
     while not converged and len(objective) < max_iter:
@@ -133,7 +162,8 @@ def glad(
         objective.append(bound)
         converged = change <= tol
     prevalence = np.exp(fit.log_prevalence)
-    params = {"max_iter": max_iter, "tol": tol}
+    told = {} if prior is None else {"prior": prior.describe()}
+    params = {**told, "max_iter": max_iter, "tol": tol, "warm": start is not None}
     result = Result(
         posterior=fit.posterior,
         labels=most_probable(fit.posterior, prevalence),

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import asdict, replace
 from functools import partial
 from importlib import import_module
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,10 @@ METHODS = {
 }
 
 
+# Confidence is fitted on results that need not be as fine as the one that is given back.
+FOR_CURVE = {"auto": {"restarts": 2}, "ebcc": {"restarts": 2}}
+
+
 def aggregate(
     table: LabelTable,
     method: str = "dawid_skene",
@@ -58,7 +63,9 @@ def aggregate(
         which something is known keeps to it. The labels are also inferred twice more, each time with half of the
         gold unknown, to fit confidence on gold that was not told.
     **options
-        The method's own parameters, such as ``prior``, ``start``, ``max_iter`` and ``tol`` of `dawid_skene`.
+        The method's own parameters, such as ``prior``, ``start``, ``max_iter`` and ``tol`` of `dawid_skene`. A model
+        with workers takes ``prior``, what is known of them from earlier jobs; one that climbs takes ``start``, an
+        earlier result over the same items and workers, and more behind them.
 
     Raises
     ------
@@ -67,6 +74,7 @@ def aggregate(
 
     """
     model = _model(method)
+    _check_options(method, model, options)
     clamp = Clamp.from_gold(gold, table.n_items, table.n_labels)
     result: Result = model(table, clamp, **options)
     probabilities = tempered(table, clamp, result.posterior)
@@ -74,7 +82,7 @@ def aggregate(
     if (clamp.known & (table.answers_per_item > 0)).sum() >= 2:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # said once, for the result itself
-            curve = _curve_on_gold(table, clamp, partial(model, **options))
+            curve = _curve_on_gold(table, clamp, partial(model, **FOR_CURVE.get(method, {}) | options))
     confidence = curve.apply(of_labels(probabilities, result.labels))
     kept = np.where(clamp.known, of_labels(probabilities, result.labels), confidence)
     told = {**result.params, "calibration": asdict(curve)}
@@ -90,6 +98,18 @@ def _model(method: str) -> Callable[..., Result]:
     module, function = METHODS[method].split(":")
     model: Callable[..., Result] = getattr(import_module(module), function)
     return model
+
+
+def _check_options(method: str, model: Callable[..., Result], options: dict[str, Any]) -> None:
+    """Raise ValueError where a method has no such option; crowd-kit's own are for it to judge."""
+    taken = {
+        name: option.kind for name, option in signature(model).parameters.items() if name not in {"table", "clamp"}
+    }
+    if Parameter.VAR_KEYWORD in taken.values():
+        return
+    strange = sorted(options.keys() - taken.keys())
+    if strange:
+        raise ValueError(f"{method} takes no {' or '.join(strange)}: its options are {', '.join(taken) or 'none'}")
 
 
 def _curve_on_gold(table: LabelTable, clamp: Clamp, model: Callable[[LabelTable, Clamp], Result]) -> Curve:

@@ -12,6 +12,7 @@ from aggregation.result import TIE, Result, most_probable
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
     from aggregation.gold import Clamp
+    from aggregation.prior import Prior
     from aggregation.table import LabelTable
 
 
@@ -48,10 +49,16 @@ def weighted_shares(table: LabelTable, clamp: Clamp, weight: Floats) -> tuple[Fl
     return clamp.apply(posterior), prevalence
 
 
-def wawa(table: LabelTable, clamp: Clamp) -> Result:
-    """Aggregate by majority vote weighed by agreement with majority vote."""
+def wawa(table: LabelTable, clamp: Clamp, *, prior: Prior | None = None) -> Result:
+    """Aggregate by majority vote weighed by agreement with it, and with ``prior`` by agreement in earlier jobs too."""
     posterior, _ = shares(table, clamp)
-    posterior, prevalence = weighted_shares(table, clamp, agreement(table, posterior))
+    weight = agreement(table, posterior)
+    if prior is not None:
+        prior.check(table.n_workers, table.n_labels)
+        right, wrong = prior.accuracy_counts(table.n_workers)
+        answers = np.bincount(table.worker, minlength=table.n_workers)
+        weight = (weight * answers + right) / (answers + right + wrong)
+    posterior, prevalence = weighted_shares(table, clamp, weight)
     return Result(
         posterior=posterior,
         labels=most_probable(posterior, prevalence),
@@ -61,5 +68,5 @@ def wawa(table: LabelTable, clamp: Clamp) -> Result:
         n_iter=0,
         converged=True,
         method="wawa",
-        params={},
+        params={} if prior is None else {"prior": prior.describe()},
     )

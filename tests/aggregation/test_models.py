@@ -105,7 +105,7 @@ def test_a_thousand_labels(method):
     assert (aggregate(table, method, max_iter=20).labels == truth).mean() > 0.9
 
 
-@pytest.mark.parametrize("method", ["dawid_skene", "auto", "ebcc"])
+@pytest.mark.parametrize("method", ["dawid_skene", "ebcc"])
 def test_more_confusion_than_memory_is_refused_with_what_to_use(method):
     table = LabelTable.from_arrays([0, 0], [0, 999], [0, 999], n_labels=1000)
     with pytest.raises(ValueError, match="use majority, wawa or glad"):
@@ -217,7 +217,7 @@ def test_auto_reports_what_it_chose_and_why():
     table, _ = simulate(n_items=80, n_workers=8, n_labels=2)
     params = aggregate(table, "auto").params
     assert sum(model["weight"] for model in params["pool"]) == pytest.approx(1)
-    assert all(model["held_out"] < 0 for model in params["pool"])
+    assert all(model["foresees"] < 0 for model in params["pool"])
     assert params["majority_odds"] == 4.5
     assert params["overruled"] >= 0
 
@@ -272,3 +272,128 @@ def test_glad_finds_the_hard_items():
     table = LabelTable.from_arrays(item, worker, np.where(right, truth[item], 1 - truth[item]), n_labels=2)
     confidence = aggregate(table, "glad").posterior.max(axis=1)
     assert confidence[hard].mean() < confidence[~hard].mean()
+
+
+def test_auto_takes_wawas_labels_where_confusion_would_not_fit_and_says_so():
+    table = LabelTable.from_arrays([0, 0], [0, 999], [7, 7], n_labels=1000)
+    result = aggregate(table, "auto")
+    assert result.labels.tolist() == [7]
+    assert "cells of confusion" in result.params["because"]
+
+
+@pytest.mark.parametrize("method", CLIMBING)
+def test_a_warm_start_goes_on_where_an_earlier_result_stood_and_takes_in_what_came_since(method):
+    table, truth = simulate(n_items=120, n_workers=10, n_labels=3, accuracy=(0.7, 0.95))
+    earlier = aggregate(table.keep((table.item < 80) & (table.worker < 9)), method)
+    options = {"tol": 1e-3}
+    cold, warm = (aggregate(table, method, start=start, **options) for start in (None, earlier))
+    again = aggregate(table, method, start=cold, **options)
+    assert (warm.labels == truth).mean() > 0.9
+    np.testing.assert_allclose(warm.posterior, cold.posterior, atol=0.02)
+    assert again.objective[0] > cold.objective[0]
+    assert warm.params["warm"]
+
+
+@pytest.mark.parametrize("method", ["dawid_skene", "one_coin", "mace", "hierarchical", "ebcc", "glad", "wawa", "auto"])
+def test_what_is_known_of_workers_decides_where_answers_alone_do_not(method):
+    """Two workers against two on every item: only earlier jobs can tell whom to believe."""
+    truth = np.arange(40) % 2
+    item, worker = np.divmod(np.arange(160), 4)
+    table = LabelTable.from_arrays(item, worker, np.where(worker < 2, truth[item], 1 - truth[item]), n_labels=2)
+    good, poor = np.array([[18.0, 2.0], [2.0, 18.0]]), np.array([[10.5, 9.5], [9.5, 10.5]])
+    prior = Prior(np.stack([good, good, poor, poor]), np.ones(2))
+    assert (aggregate(table, method, prior=prior).labels == truth).all()
+
+
+@pytest.mark.parametrize("method", [*CLIMBING, "auto"])
+@pytest.mark.parametrize(("opposed", "guessing"), [(0.3, 0.0), (0.0, 0.6), (0.15, 0.3)])
+def test_labels_are_not_exchanged_in_a_crowd_that_is_half_bad(method, opposed, guessing):
+    """Some workers always say the opposite, some guess, and most items have one label."""
+    rng = np.random.default_rng(7)
+    truth = (rng.random(300) < 0.3).astype(int)
+    item, worker = np.divmod(np.arange(300 * 9), 9)
+    worker = (worker * 5 + item * 7) % 40
+    kind = np.arange(40) / 40
+    right = np.where(kind < opposed, 0.15, np.where(kind < opposed + guessing, 0.5, 0.85))
+    label = np.where(rng.random(item.size) < right[worker], truth[item], 1 - truth[item])
+    table = LabelTable.from_arrays(item, worker, label, n_labels=2)
+    votes, inferred = (aggregate(table, name) for name in ("majority", method))
+    assert (inferred.labels == truth).mean() >= (votes.labels == truth).mean() - 0.01
+
+
+def test_one_coin_holds_nobody_for_an_opponent_without_evidence():
+    """Coins that agree with nobody: half of them are no opponents of the other half."""
+    rng = np.random.default_rng(4)
+    item, worker = np.divmod(np.arange(200 * 6), 6)
+    guesses = LabelTable.from_arrays(item, worker, rng.integers(2, size=item.size), n_labels=2)
+    assert (aggregate(guesses, "one_coin").confusion[:, 0, 0] >= 0.5 - 1e-9).all()
+    gold = np.where(np.arange(200) < 50, 1, -1)
+    told = LabelTable.from_arrays(item, worker, np.where(worker == 0, 0, 1), n_labels=2)
+    assert aggregate(told, "one_coin", gold=gold).confusion[0, 0, 0] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "message"),
+    [
+        ("majority", "start", "majority takes no start: its options are none"),
+        ("wawa", "start", "wawa takes no start: its options are prior"),
+        ("maximum_likelihood", "prior", "maximum_likelihood has no prior"),
+        ("auto", "subtypes", "auto takes no subtypes: its options are pool, prior"),
+    ],
+)
+def test_an_option_that_a_method_does_not_have_is_refused(method, option, message):
+    table, _ = simulate(n_items=5)
+    with pytest.raises(ValueError, match=message):
+        aggregate(table, method, **{option: None})
+
+
+def test_the_chance_of_an_answer_by_the_others_is_near_that_of_leaving_it_out():
+    """Against a fit without the answer: the prediction that the cavity stands for."""
+    from aggregation.bayes import Pooled
+    from aggregation.blocks import Blocks
+    from aggregation.gold import Clamp
+
+    table, _ = simulate(n_items=80, n_workers=8, n_labels=2, accuracy=(0.6, 0.9))
+    clamp, prior = Clamp.from_gold(None, 80, 2), Prior.of_accuracy(2)
+
+    def fitted(answers):
+        with Blocks(answers, 32, threads=1) as blocks:
+            fit = Pooled(answers, clamp, blocks, prior)
+            fit.begin_with_votes()
+            fit.climb(500, 1e-6)
+        return fit
+
+    foreseen = fitted(table).foreseen()
+    for n in range(0, table.n_answers, 29):
+        fit = fitted(table.keep(np.arange(table.n_answers) != n))
+        chance = fit.posterior[table.item[n]] @ fit.confusion()[table.worker[n]][:, table.label[n]]
+        assert foreseen[n] == pytest.approx(chance, abs=0.08)
+
+
+def test_stacking_finds_the_mixture():
+    from aggregation.cavity import stack
+
+    rng = np.random.default_rng(0)
+    first, second = np.array([0.9, 0.1]), np.array([0.2, 0.8])
+    answers = np.where(rng.random(20_000) < 0.7, rng.random(20_000) < first[1], rng.random(20_000) < second[1])
+    np.testing.assert_allclose(
+        stack(np.stack([first[answers.astype(int)], second[answers.astype(int)]]))[0], 0.7, atol=0.03
+    )
+
+
+def test_strides_end_where_steps_do_and_sooner():
+    from aggregation.bayes import Pooled
+    from aggregation.blocks import Blocks
+    from aggregation.gold import Clamp
+
+    table, _ = simulate(n_items=300, n_workers=20, n_labels=2, accuracy=(0.5, 0.75))
+    results = []
+    for climb in (Pooled.climb, Pooled.climb_in_strides):
+        with Blocks(table, 80, threads=1) as blocks:
+            fit = Pooled(table, Clamp.from_gold(None, 300, 2), blocks, Prior.of_accuracy(2))
+            fit.begin_with_votes()
+            results.append(climb(fit, 5000, 1e-8))
+    plain, strided = results
+    assert strided.n_iter < plain.n_iter / 2
+    assert (np.diff(strided.objective) >= -1e-9).all()
+    np.testing.assert_allclose(strided.posterior, plain.posterior, atol=1e-4)

@@ -1,0 +1,82 @@
+"""Climb faster where the counts are all that a fit remembers.
+
+The expected counts of a variational fit stand for its distributions: whatever counts there are, with the prior they
+are the parameters of Dirichlet distributions, under which the bound holds. So counts can be extrapolated from pairs of
+steps just as parameters are (`squarem`), cut off at 0; where that leads lower than the steps did, it is taken back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from aggregation.squarem import GROWTH, LEVEL
+
+if TYPE_CHECKING:
+    from aggregation.arrays import Floats
+
+# No stride is longer, so that rounding is not blown up where steps hardly bend.
+LONGEST = 64.0
+
+
+class Counting(Protocol):
+    """A fit that remembers counts, and a few parameters beside them that follow from step to step."""
+
+    counts: Floats
+    class_counts: Floats
+
+    def beside(self) -> Floats:
+        """Read the parameters beside the counts, all above 0, as one vector."""
+
+    def set_beside(self, beside: Floats) -> None:
+        """Set the parameters beside the counts, which may lie outside of what is allowed."""
+
+    def maximise(self) -> None:
+        """Take the step of maximisation."""
+
+    def expect(self) -> tuple[float, float]:
+        """Take the step of expectation; give the bound and the largest change of a probability."""
+
+
+def climb(fit: Counting, max_iter: int, tol: float) -> tuple[list[float], bool]:
+    """Climb until no probability changes by more than ``tol``; give the bound after each step, and if it got there."""
+    objective: list[float] = []
+    longest = GROWTH
+    fit.expect()
+    while True:
+        start = _state(fit)
+        steps = [start]
+        for _ in range(2):
+            fit.maximise()
+            bound, change = fit.expect()
+            objective.append(bound)
+            if change <= tol or len(objective) >= max_iter:
+                return objective, change <= tol
+            steps.append(_state(fit))
+        step, last = steps[1] - start, steps[2]
+        bend = last - steps[1] - step
+        stride = min(float(np.sqrt(float(step @ step) / max(float(bend @ bend), 1e-300))), longest)
+        if stride <= 1.0:
+            continue
+        _set_state(fit, np.maximum(start + 2 * stride * step + stride**2 * bend, 0.0))
+        fit.maximise()
+        reached, change = fit.expect()
+        if reached >= bound - LEVEL * (1 + abs(bound)) and len(objective) < max_iter:
+            objective.append(max(reached, bound))
+            longest = min(longest * GROWTH, LONGEST) if stride >= longest else longest
+        else:
+            longest = max(longest / GROWTH, 1.0 + 1e-9)
+            _set_state(fit, last)
+
+
+def _state(fit: Counting) -> Floats:
+    state: Floats = np.concatenate([fit.counts.ravel(), fit.class_counts.ravel(), fit.beside()])
+    return state
+
+
+def _set_state(fit: Counting, state: Floats) -> None:
+    counts, class_counts, beside = np.split(state, np.cumsum([fit.counts.size, fit.class_counts.size]))
+    fit.counts.reshape(-1)[:] = counts
+    fit.class_counts.reshape(-1)[:] = class_counts
+    fit.set_beside(beside)
