@@ -12,6 +12,9 @@ from aggregation.kernels import compiled
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
 
+# A count of less is none: most of a worker's cells have next to nothing, and a digamma each.
+LEAST = 1e-12
+
 
 @compiled
 def digamma(x: float) -> float:
@@ -83,7 +86,7 @@ def row_logs(row: Floats, prior: Floats, prior_digamma: Floats) -> float:
         divergence = math.lgamma(after) - math.lgamma(before)
     for a in range(row.size):
         n = row[a]
-        if n > 0.0:
+        if n > LEAST:
             row[a] = digamma(n + prior[a]) - base
             divergence += n * row[a] + math.lgamma(prior[a]) - math.lgamma(n + prior[a])
         else:
@@ -128,7 +131,7 @@ def pooling_counts(
             n_all = 0.0
             for a in range(n_labels):
                 n = counts[w, a, s]
-                if n > 0.0:
+                if n > LEAST:
                     n_all += n
                     if a == s // subtypes:
                         right[w] += mean_right * (digamma(n + mean_right + spread) - right_base)

@@ -21,7 +21,9 @@ def warm() -> None:
         many = np.arange(LARGE)
         LabelTable.from_arrays(many[::-1], many % 10, many % 2, n_labels=2)
         for n_labels in range(3, MOST_LANES + 2):
-            aggregate(LabelTable.from_arrays(*arrays, n_labels=n_labels))
+            few = LabelTable.from_arrays(*arrays, n_labels=n_labels)
+            aggregate(few)
+            aggregate(few, method="hierarchical", max_iter=1)
 
 
 if __name__ == "__main__":

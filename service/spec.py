@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -98,6 +98,27 @@ class Requirement(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "accept"
 
 
+Method: TypeAlias = Literal[
+    "auto",
+    "majority",
+    "wawa",
+    "dawid_skene",
+    "maximum_likelihood",
+    "hierarchical",
+    "bcc",
+    "ebcc",
+    "one_coin",
+    "glad",
+    "mace",
+]
+
+
+class Consensus(Struct, frozen=True, forbid_unknown_fields=True):
+    """How labels are inferred: auto averages models by how well they foresee answers, and is the most accurate."""
+
+    method: Method = "auto"
+
+
 class Trust(Struct, frozen=True, forbid_unknown_fields=True):
     """How workers are judged, and whether those who are suspended are kept from the job's HITs."""
 
@@ -120,6 +141,7 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
     times: Times = field(default_factory=Times)
     requirements: Annotated[tuple[Requirement, ...], Meta(max_length=9)] = ()
     trust: Trust = field(default_factory=Trust)
+    consensus: Consensus = field(default_factory=Consensus)
     market: Annotated[str, Meta(min_length=1, max_length=64)] = "house"
     allow_ten_or_more: bool = False
     seed: Annotated[

@@ -19,6 +19,7 @@ from service.api import (
     keys,
     labels,
     progress,
+    runs,
     trust,
     uploads,
     workers,
@@ -30,7 +31,7 @@ from service.store.keys import Caller
 _BY_TAG = {
     "jobs": (jobs, job_actions, estimates, progress),
     "items": (uploads, items),
-    "results": (labels, answers, assignments, workers, trust),
+    "results": (labels, runs, answers, assignments, workers, trust),
     "keys": (keys,),
     "description": (documents,),
 }

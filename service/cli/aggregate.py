@@ -30,7 +30,7 @@ _WIDEST = 20  # label values up to which a worker's confusion matrix is written,
 
 @click.command()
 @click.argument("labels", type=_FILE)
-@click.option("--method", default="dawid_skene", show_default=True, help=f"{_METHODS}, or crowdkit:<Name>.")
+@click.option("--method", default="auto", show_default=True, help=f"{_METHODS}, or crowdkit:<Name>.")
 @click.option("--gold", type=_FILE, help="Known labels (task, label); several rows for a task are all accepted.")
 @click.option("--truth", type=_FILE, help="True labels (task, label), read only when the result is final.")
 @click.option("--out", "-o", type=_FILE, help="Write labels, confidence and probabilities (CSV or Parquet).")

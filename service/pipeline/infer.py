@@ -1,7 +1,8 @@
 """Infer: one run of the consensus model over a job's answers.
 
-Interim runs start warm from the one before. The closing run, once all is settled and closed, starts cold, so that a
-job's labels are a function of its answers alone and anybody can compute them again.
+Interim runs start warm from the one before, and take one climb in place of a method that makes many. The closing run,
+once all is settled and closed, takes the job's own method and starts cold, so that a job's labels are a function of its
+answers alone and anybody can compute them again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from service.pipeline.stage import Stage
 from service.store import answer_arrays, briefs, dues, runs
 from service.store.runs import JobToInfer, NewRun
 
-METHOD = "dawid_skene"
+# What interim runs take instead of a method that makes many climbs; see docs/adr/0007.
+_INTERIM = {"auto": "dawid_skene", "ebcc": "dawid_skene"}
+# Methods without a climb have nothing to start from.
+_COUNTING = {"majority", "wawa"}
 _REST = 4.0  # the next run rests for so many times the length of this one, so that a large job is not all inference
 _LARGEST_MATRICES = 4_000_000  # cells of all confusion matrices that an interim run still stores
 
@@ -43,9 +47,9 @@ async def run(stage: Stage) -> None:
             await dues.finish(conn, stage.due, now=started)
         return
     table = LabelTable.from_arrays(item, worker, label, job.n_labels, n_items=job.n_items, n_workers=job.n_workers)
-    result = await asyncio.to_thread(infer, table, mask, earlier)
-    now = stage.clock.now()
     kind = "closing" if job.closing else "interim"
+    result = await asyncio.to_thread(infer, table, mask, job.method, earlier, interim=not job.closing)
+    now = stage.clock.now()
     new = NewRun(
         run_id=new_id("run", stage.clock),
         kind=kind,
@@ -79,19 +83,30 @@ async def run(stage: Stage) -> None:
         await dues.postpone(conn, stage.due, now + rest)
 
 
-def infer(table: LabelTable, mask: npt.NDArray[np.bool_], earlier: tuple[Floats, Floats] | None) -> Result:
+def infer(
+    table: LabelTable,
+    mask: npt.NDArray[np.bool_],
+    method: str,
+    earlier: tuple[Floats, Floats] | None,
+    *,
+    interim: bool,
+) -> Result:
     """Run the model: gold clamped to its accepted labels, warm where an earlier run's parameters are given.
 
     Parameters
     ----------
     mask : (n_items, n_labels) bool
         Accepted labels of gold items; rows of False elsewhere.
+    method : str
+        The job's own; an interim run may take a faster one for it.
     earlier : (confusion (n_workers, K, K), prevalence (K,)), optional
     """
-    start = None
-    if earlier is not None:
+    options: dict[str, Any] = {}
+    if interim:
+        method = _INTERIM.get(method, method)
+    if earlier is not None and method not in _COUNTING:
         confusion, prevalence = earlier
-        start = Result(
+        options["start"] = Result(
             posterior=np.empty((0, prevalence.size)),
             labels=np.empty(0, dtype=np.int64),
             confusion=confusion,
@@ -99,12 +114,12 @@ def infer(table: LabelTable, mask: npt.NDArray[np.bool_], earlier: tuple[Floats,
             objective=np.empty(0),
             n_iter=0,
             converged=False,
-            method=METHOD,
+            method=method,
             params={},
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the run says so itself
-        return aggregate(table, method=METHOD, gold=mask if mask.any() else None, start=start)
+        return aggregate(table, method=method, gold=mask if mask.any() else None, **options)
 
 
 def consensus_rows(table: LabelTable, result: Result) -> list[tuple[int, int, list[float], float, int]]:

@@ -14,6 +14,7 @@ from service.store.dues import Connection
 
 _LOAD = """
 SELECT j.job_id, j.n_labels, j.next_item_no, j.next_worker_no, j.guidelines_no, j.state,
+    coalesce(j.spec -> 'consensus' ->> 'method', 'auto'),
     NOT EXISTS (SELECT FROM item i WHERE i.job_no = j.job_no AND i.state = 'open' AND NOT i.is_gold)
     AND NOT EXISTS (SELECT FROM hit h WHERE h.job_no = j.job_no AND h.state <> 'closed') AS closing
 FROM job j WHERE j.job_no = $1
@@ -71,6 +72,18 @@ SELECT $1, item_no, revision, $2, run_no, label, 0, 0, 'open' FROM lost
 _BANDS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
 
 
+_PAGE = """
+SELECT run_no, run_id, kind, method, params, n_items, n_workers, n_answers, n_iter, converged, objective, prevalence,
+    started_at, finished_at
+FROM run WHERE job_no = $1 AND run_no < $2 ORDER BY run_no DESC LIMIT $3
+"""
+_ONE = """
+SELECT run_no, run_id, kind, method, params, n_items, n_workers, n_answers, n_iter, converged, objective, prevalence,
+    started_at, finished_at
+FROM run WHERE job_no = $1 AND run_id = $2
+"""
+
+
 class JobToInfer(Struct, frozen=True):
     """What a run needs to know of its job; closing: all is settled and closed, this run is the last."""
 
@@ -80,6 +93,7 @@ class JobToInfer(Struct, frozen=True):
     n_workers: int
     guidelines_no: int
     state: str
+    method: str
     closing: bool
 
 
@@ -99,6 +113,36 @@ class NewRun(Struct, frozen=True):
     prevalence: list[float]
     started_at: datetime
     finished_at: datetime
+
+
+class Run(Struct, frozen=True):
+    """A run as it is stored."""
+
+    run_no: int
+    run_id: str
+    kind: str
+    method: str
+    params: dict[str, Any]
+    n_items: int
+    n_workers: int
+    n_answers: int
+    n_iter: int
+    converged: bool
+    objective: float | None
+    prevalence: list[float] | None
+    started_at: datetime
+    finished_at: datetime
+
+
+async def page(conn: Connection, job_no: int, *, before: int, limit: int) -> list[Run]:
+    """Return a job's runs before a number, the latest first."""
+    return [Run(*row) for row in await conn.fetch(_PAGE, job_no, before, limit)]
+
+
+async def find(conn: Connection, job_no: int, run_id: str) -> Run | None:
+    """Return one of a job's runs."""
+    row = await conn.fetchrow(_ONE, job_no, run_id)
+    return None if row is None else Run(*row)
 
 
 async def load_job(conn: Connection, job_no: int) -> JobToInfer:

@@ -44,13 +44,13 @@ def test_labels_and_workers_are_written_and_scored(crowd):
         *("--out", folder / "out.csv", "--workers", folder / "workers.parquet", "--json"),
     )
     summary = json.loads(shown.stdout)
-    assert (summary["method"], summary["items"], summary["workers"]) == ("dawid_skene", 80, 9)
+    assert (summary["method"], summary["items"], summary["workers"]) == ("auto", 80, 9)
     assert (summary["answers"], summary["labels"], summary["scored"]) == (400, 3, 70)
     assert summary["converged"] is True
     assert 0.85 < summary["accuracy"] <= 1
     assert {"iterations", "seconds", "ece", "nll"} <= summary.keys()
 
-    expected = aggregate(table, gold=np.where(np.arange(80) < 10, truth, -1))
+    expected = aggregate(table, "auto", gold=np.where(np.arange(80) < 10, truth, -1))
     with (folder / "out.csv").open(newline="") as file:
         rows = {row["task"]: row for row in csv.DictReader(file)}
     assert {task: row["label"] for task, row in rows.items()} == {

@@ -64,7 +64,9 @@ def test_neither_order_nor_numbering_changes_a_result(method, drawn, random):
     options = FEW.get(method, {})
     plain, moved = (aggregate(table, method, **options) for table in (table_of(drawn), other))
     np.testing.assert_allclose(moved.posterior[items], plain.posterior, atol=1e-9)
-    np.testing.assert_allclose(moved.confidence[items], plain.confidence, atol=1e-9)
+    second, first = np.sort(plain.posterior, axis=1)[:, -2:].T
+    sure = first - second > 1e-6  # which of two labels is taken that tie but for rounding, rounding decides
+    np.testing.assert_allclose(moved.confidence[items][sure], plain.confidence[sure], atol=1e-9)
     if plain.confusion is not None:
         np.testing.assert_allclose(moved.confusion[workers], plain.confusion, atol=1e-9)
 

@@ -17,6 +17,7 @@ PLACES = {
     "job_id": "job_01m7y0h4r6efatbz2xjg4wcwpc",
     "key_id": "key_01m7y0h4r6efatbz2xjg4wcwpc",
     "worker_id": "worker_01m7y0h4r6efatbz2xjg4wcwpc",
+    "run_id": "run_01m7y0h4r6efatbz2xjg4wcwpc",
     "assignment": 1,
 }
 

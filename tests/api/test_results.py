@@ -235,3 +235,18 @@ async def test_events_are_paged_the_latest_first(api: Api) -> None:
         "created",
     ]
     assert rest["next"] is None
+
+
+async def test_runs_say_by_what_and_whether_they_arrived(api: Api, job: tuple[str, Facts]) -> None:
+    job_id, facts = job
+    _, first = await facts.run()
+    _, second = await facts.run()
+    shown = (await api("GET", f"/jobs/{job_id}/runs")).json()["data"]
+    assert [run["run_id"] for run in shown] == [second, first], "the latest comes first"
+    run = (await api("GET", f"/jobs/{job_id}/runs/{first}")).json()
+    assert run == shown[1]
+    assert (run["method"], run["kind"], run["bound"], run["converged"]) == ("dawid_skene", "interim", 0.0, True)
+    page = (await api("GET", f"/jobs/{job_id}/runs", params={"limit": 1})).json()
+    rest = (await api("GET", f"/jobs/{job_id}/runs", params={"cursor": page["next"]})).json()["data"]
+    assert [run["run_id"] for run in rest] == [first]
+    assert (await api("GET", f"/jobs/{job_id}/runs/run_nothing")).status_code == 404

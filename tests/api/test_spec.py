@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aggregation import METHODS
 from service.shape import Wrong, differences, unstorable
-from service.spec import Spec, SpecError, read_spec
+from service.spec import Method, Spec, SpecError, read_spec
 from service.spec_reading import LARGEST_SPEC, check_spec, decode_spec
 from tests.api.conftest import SPEC
 
@@ -68,6 +69,12 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
     ]
 
 
+def test_a_job_may_name_every_method_of_inference_and_takes_auto_where_it_names_none() -> None:
+    assert set(get_args(Method)) == set(METHODS)
+    assert check_spec(changed("consensus", {"method": "wawa"})).consensus.method == "wawa"
+    assert check_spec(changed("consensus", {})).consensus.method == "auto"
+
+
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
@@ -114,6 +121,14 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
             "redundancy.target_confidence: expected a number above 0 and up to 1, got the number 0",
         ),
         ("redundancy.target_confidence", float("nan"), "redundancy.target_confidence: expected a finite number"),
+        (
+            "consensus",
+            {"method": "dawid-skene"},
+            (
+                "consensus.method: expected one of auto, bcc, dawid_skene, ebcc, glad, hierarchical, mace, majority, "
+                "maximum_likelihood, one_coin, wawa, got the text 'dawid-skene'"
+            ),
+        ),
         ("bundle.items", 51, "bundle.items: expected a whole number from 1 to 50, got the number 51"),
         ("seed", 2**64, "seed: expected a whole number of at most 64 bits; write larger ones as text"),
         ("keywords", ["a,b"], "keywords[0]: expected a word or words without a comma"),

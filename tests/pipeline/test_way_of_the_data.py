@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -76,11 +77,12 @@ async def test_gold_is_mixed_in_once_each_scored_and_left_out_of_the_consensus(h
 
 
 @pytest.mark.every_postgres
-async def test_labels_are_what_aggregate_implies_of_the_answers(house):
+@pytest.mark.parametrize(("method", "interim"), [("auto", "dawid_skene"), ("dawid_skene", "dawid_skene")])
+async def test_labels_are_what_aggregate_implies_of_the_answers(house, method, interim):
     rng = np.random.default_rng(5)
     truth = rng.integers(3, size=40)
     items = [f"{number} {'abc'[label]}" for number, label in enumerate(truth)]
-    job = await house.job(items=items, redundancy={"minimum": 3, "maximum": 5})
+    job = await house.job(items=items, redundancy={"minimum": 3, "maximum": 5}, consensus={"method": method})
     workers = iter(range(1000))
 
     def work():
@@ -93,11 +95,14 @@ async def test_labels_are_what_aggregate_implies_of_the_answers(house):
 
     await house.until(house.is_state(job, "done"), work=work)
     rows = np.array(await house.rows("SELECT item_no, worker_no, label FROM answer"))
-    expected = aggregate(LabelTable.from_arrays(*rows.T, 3, n_items=len(items)))
+    expected = aggregate(LabelTable.from_arrays(*rows.T, 3, n_items=len(items)), method)
     stored = await house.rows("SELECT label, probabilities FROM consensus ORDER BY item_no")
     assert [label for label, _ in stored] == expected.labels.tolist()
     np.testing.assert_allclose([p for _, p in stored], expected.posterior, atol=1e-9)
-    assert await house.value("SELECT kind FROM run ORDER BY run_no DESC LIMIT 1") == "closing"
+    *before, last = await house.rows("SELECT kind, method, params FROM run ORDER BY run_no")
+    assert last == ("closing", method, msgspec.to_builtins(expected.params)), "what was chosen and why is stored"
+    assert {(kind, name) for kind, name, _ in before} == {("interim", interim)}
+    assert before[-1][2]["warm"], "interim runs go on where the one before ended"
 
 
 async def test_pause_takes_hits_from_view_and_still_takes_and_pays_what_comes_in(house):

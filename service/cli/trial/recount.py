@@ -24,7 +24,7 @@ def main() -> None:
     item, worker, label = np.array(
         [(tasks[task], workers[worker], labels[label]) for (task, worker), label in recorded.answers.items()]
     ).T
-    result = aggregate(LabelTable.from_arrays(item, worker, label, len(labels), n_items=len(tasks)))
+    result = aggregate(LabelTable.from_arrays(item, worker, label, len(labels), n_items=len(tasks)), method="auto")
     for task, number in tasks.items():
         value = recorded.labels[result.labels[number]]
         sys.stdout.write(
