@@ -14,7 +14,7 @@ FEE = 1  # cents on a reward of five
 
 
 async def test_one_item_becomes_one_label(house):
-    job = await house.job(items=["b"], redundancy={"minimum": 1, "maximum": 1})
+    job = await house.job(items=["b"], redundancy={"minimum": 1, "maximum": 1}, consensus={"method": "dawid_skene"})
     await house.until(house.is_state(job, "done"), work=lambda: house.market.work("AW1", "abc".index))
     assert await house.rows("SELECT label, n_answers, revision FROM consensus") == [(1, 1, 2)]
     assert await house.rows("SELECT settled_by FROM item") == [("maximum",)]
