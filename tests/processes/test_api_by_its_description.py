@@ -30,6 +30,7 @@ SEED = 20260105
 EXAMPLES = 20  # of each operation, beside those that cover its schema
 JOB = "/v1/jobs/{job_id}"
 WORK = f"{JOB}/assignments/{{assignment}}"
+RUN = f"{JOB}/runs/{{run_id}}"
 TRUST = f"{JOB}/workers/{{worker_id}}/trust"
 FROM = {"launch": "draft", "pause": "running", "resume": "paused", "cancel": "running"}
 EACH = 3
@@ -55,6 +56,8 @@ class Seeded:
         workers = await self.api("GET", f"/jobs/{self.values['known'][0]}/workers")
         answers = await self.api("GET", f"/jobs/{self.values['known'][0]}/answers")
         self.values["assignment"] = sorted({answer["assignment"] for answer in answers.json()["data"]})
+        runs = await self.api("GET", f"/jobs/{self.values['known'][0]}/runs")
+        self.values["run"] = [run["run"] for run in runs.json()["data"]]
         self.values["worker"] = [worker["worker"] for worker in workers.json()["data"]]
         made = [await self.api("POST", "/keys", json={"name": "spare", "scopes": ["jobs:read"]}) for _ in range(EACH)]
         self.values["key"] = [answer.json()["key_id"] for answer in made]
@@ -120,6 +123,7 @@ def config(seeded: Seeded, key: str) -> schemathesis.Config:
                     "include-path": WORK,
                     "parameters": {"path.job_id": real("known"), "path.assignment": real("assignment")},
                 },
+                {"include-path": RUN, "parameters": {"path.job_id": real("known"), "path.run_id": real("run")}},
                 {"include-path": TRUST, "parameters": {"path.job_id": real("known"), "path.worker_id": real("worker")}},
             ],
             # A schema cannot say every rule: that a payload has what the job's template shows, that a budget suffices.
