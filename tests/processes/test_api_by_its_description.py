@@ -57,7 +57,7 @@ class Seeded:
         answers = await self.api("GET", f"/jobs/{self.values['known'][0]}/answers")
         self.values["assignment"] = sorted({answer["assignment"] for answer in answers.json()["data"]})
         runs = await self.api("GET", f"/jobs/{self.values['known'][0]}/runs")
-        self.values["run"] = [run["run"] for run in runs.json()["data"]]
+        self.values["run"] = [run["run_id"] for run in runs.json()["data"]]
         self.values["worker"] = [worker["worker"] for worker in workers.json()["data"]]
         made = [await self.api("POST", "/keys", json={"name": "spare", "scopes": ["jobs:read"]}) for _ in range(EACH)]
         self.values["key"] = [answer.json()["key_id"] for answer in made]
