@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import platform
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from benchmarks.path.works import Works
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     size = {"bundle": options.bundle, "redundancy": options.redundancy}
     report: dict[str, Any] = {"machine": machine(), "items": options.items, **size}
-    with Works() as works:
+    with Works(warm=options.warm) as works:
         runs = {}
         for count in options.workers:
             runs[str(count)] = await whole.run(works, count, items=options.items, **size)
@@ -65,6 +66,12 @@ def show(report: dict[str, Any]) -> None:
         print(f"| {what} | {row['assay_per_second']:,.0f} | {row[f'{name}_per_second']:,.0f} | {row['ratio']:.0%} |")
 
 
+def end(signal_number: int, _frame: object) -> None:
+    """End by way of all that has to be stopped first: the processes are in sessions of their own."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(128 + signal_number)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=about.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=3000, help="items of each run, in all of its jobs")
@@ -72,8 +79,12 @@ def main() -> None:
     parser.add_argument("--redundancy", type=int, default=3, help="answers of each item")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="how many assay work, run by run")
     parser.add_argument("--rounds", type=int, default=2, help="turns of posting HITs")
+    parser.add_argument(
+        "--no-warm", dest="warm", action="store_false", help="for a try: do not compile all kernels first"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, end)
     report = asyncio.run(measure(options))
     if options.json:
         print(json.dumps(report))

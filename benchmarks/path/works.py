@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,7 +41,15 @@ class Works:
         Where the marketplace is.
     keys : dict
         ``access_key`` and ``secret_key`` of the requester.
+
+    Parameters
+    ----------
+    warm : bool
+        Compile all kernels first, as an installation does; otherwise each is compiled when it is first needed.
     """
+
+    def __init__(self, *, warm: bool = True) -> None:
+        self._warm = warm
 
     def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
@@ -49,7 +58,8 @@ class Works:
             folder.chmod(0o755)  # Postgres runs as another user where we are root
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             self.folder = folder
-            subprocess.run([sys.executable, "-m", "aggregation.warm"], check=True)  # as an installation does
+            if self._warm:
+                subprocess.run([sys.executable, "-m", "aggregation.warm"], check=True)
             self._server = EmbeddedPostgres(folder / "data")
             self.dsn = stack.enter_context(self._server)
             self._postgres = int((folder / "data" / "postgres" / "postmaster.pid").read_text().split()[0])
@@ -66,8 +76,11 @@ class Works:
             self._wait("marketplace")
             self._wait("serve")
             self.market = f"{self._url('marketplace')}/mturk"
-            self.keys: dict[str, str] = self._assay("marketplace", "key", "create", "--json")
-            key = self._assay("key", "create", "--json")["key"]
+            create = ("key", "create", "--json")
+            with ThreadPoolExecutor() as threads:
+                of_market, of_api = threads.map(lambda args: self._assay(*args), [("marketplace", *create), create])
+            self.keys: dict[str, str] = of_market
+            key = of_api["key"]
             self.api = stack.enter_context(
                 httpx.Client(
                     base_url=f"{self._url('serve')}/v1", headers={"Authorization": f"Bearer {key}"}, timeout=300
