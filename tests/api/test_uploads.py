@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -320,3 +321,17 @@ async def test_items_are_paged_in_the_order_they_came_whatever_comes_meanwhile(a
     assert rest["next"] is None
     await api.upload(job_id, golds(1), "gold")
     assert [row["external_id"] for row in await stored(api, job_id, gold="true")] == ["gold-0"]
+
+
+async def test_names_that_look_like_paths_are_names(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ["../../etc/passwd", "/etc/passwd", "..\\..\\x", "C:\\x", "%2e%2e%2fx", "~root", "a/../b", "file:///etc/x"]
+    lines = [{"external_id": name, "payload": {"text": name}, "batch": name} for name in names]
+    job_id = await api.job(name="../../evil")
+    assert (await api.upload(job_id, lines)).json()["added"] == len(names)
+    assert [item["external_id"] for item in await stored(api, job_id)] == names
+    for path in ("labels?format=csv", "labels?format=ndjson", "answers?format=csv"):
+        exported = await api("GET", f"/jobs/{job_id}/{path}")
+        assert exported.status_code == 200
+        assert ".." not in exported.headers.get("content-disposition", "")
+    assert list(tmp_path.iterdir()) == [], "nothing was written anywhere"

@@ -122,6 +122,40 @@ async def test_a_submission_works_once(live, ann):
     assert "first" in kept["Answer"]
 
 
+async def test_an_assignment_that_was_given_back_or_whose_worker_is_disabled_takes_no_forged_work(live, ann, bob):
+    hit = await live.create_hit()
+    returned, held = await ann.accept(hit["HITId"]), await bob.accept(hit["HITId"])
+    await ann.post(f"/worker/assignments/{returned}/return")
+    forged = {"workerId": bob.worker_id, "hitId": hit["HITId"], "q1": "x"}
+    for id_ in (returned, returned.lower(), f"{held}A", held[:-1]):
+        sent = await bob.http.post(f"{live.url}/mturk/externalSubmit", data={"assignmentId": id_, **forged})
+        assert 400 <= sent.status_code < 500, id_
+    both = await bob.http.post(
+        f"{live.url}/mturk/externalSubmit",
+        content=f"assignmentId={held}&assignmentId={returned}&q1=x",
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert 400 <= both.status_code < 500, "of two ids none is taken"
+    assert (await live.call("list_assignments_for_hit", HITId=hit["HITId"]))["NumResults"] == 0
+
+
+async def test_no_path_leads_out_of_the_sites_own_files(live, ann):
+    for path in (
+        "../refusals.py",
+        "..%2frefusals.py",
+        "%2e%2e/refusals.py",
+        "..%5crefusals.py",
+        "%00",
+        "/etc/passwd",
+        "....//x",
+    ):
+        for base in ("/worker/", "/worker/static/", "/mturk/", "/"):
+            answer = await ann.http.request("GET", httpx.URL(f"{live.url}{base}{path}"), follow_redirects=False)
+            assert answer.status_code in (303, 400, 404, 405), f"{base}{path}: {answer.status_code}"
+            assert "root:" not in answer.text
+            assert "from __future__" not in answer.text
+
+
 async def test_the_frame_is_sandboxed_by_attribute_and_by_header(live, ann):
     hit = await live.create_hit()
     assignment = await ann.accept(hit["HITId"])
