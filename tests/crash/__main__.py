@@ -66,7 +66,8 @@ async def campaign(dsn: str, seed: int, jobs: int, items: int, every: float) -> 
                 seconds=900,
             )
         reports.append(report)
-        counts = f"{len(report.hits)} of {len(ALL)} points, {sum(report.random_kills.values())} random kills"
+        at_work = sum(kill.crowd for kill in report.random_kills)
+        counts = f"{len(report.hits)} of {len(ALL)} points, {len(report.random_kills)} random kills, {at_work} at work"
         state = "; ".join(report.discrepancies) or "the books agree"
         click.echo(
             f"job {number + 1}: {'apart' if apart else 'in one'}, {report.seconds} s, {counts}: {state}", err=True
@@ -80,7 +81,13 @@ async def campaign(dsn: str, seed: int, jobs: int, items: int, every: float) -> 
     "--jobs", type=click.IntRange(1), default=6, show_default=True, help="How many, apart and in one by turns."
 )
 @click.option("--items", type=click.IntRange(4), default=24, show_default=True, help="Items of each job.")
-@click.option("--every", type=float, default=2.0, show_default=True, help="Seconds between random kills, on average.")
+@click.option(
+    "--every",
+    type=float,
+    default=2.0,
+    show_default=True,
+    help="Seconds between the first random kills, on average; each wait is a twentieth longer.",
+)
 @click.option("--json", "json_", is_flag=True, help="Print the whole report: each point, the process and its pid.")
 def main(seed: int, jobs: int, items: int, every: float, json_: bool) -> None:
     """Kill Assay at every named point and at random moments, and compare its books with the market's."""

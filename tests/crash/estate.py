@@ -10,7 +10,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections import Counter
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +40,22 @@ BAD_DAY = [
     {"operation": "*", "kind": "drop", "probability": 0.03, "seed": 2},
     {"operation": "*", "kind": "drop_before", "probability": 0.02, "seed": 3},
     {"operation": "*", "kind": "fault_after", "probability": 0.03, "seed": 4},
+    {"operation": "ListHITs", "kind": "omit", "probability": 0.1, "seed": 5},
+    {"operation": "ListHITs", "kind": "repeat", "probability": 0.1, "seed": 6},
+    {"operation": "ListAssignmentsForHIT", "kind": "second_worker", "probability": 0.4, "seed": 7, "text": "A0OTHER"},
 ]
+# So much longer is each wait for a random kill than the one before: a job that needs peace to end gets it in the end.
+PATIENCE = 1.05
+
+
+@dataclass(frozen=True)
+class RandomKill:
+    """A process killed at a random moment, so many seconds after the first start; whether the whole crowd worked."""
+
+    process: str
+    pid: int
+    at: float
+    crowd: bool
 
 
 @dataclass
@@ -69,6 +84,7 @@ class Estate:
     links: list[str] = field(default_factory=list)
     begun: list[asyncio.Event] = field(default_factory=list)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    dead: set[int] = field(default_factory=set)
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -144,12 +160,15 @@ class Estate:
                     stderr=subprocess.STDOUT,
                 )
 
-    def kill(self, role: str) -> bool:
-        """Kill what runs as this role now; it comes back by itself. False where nothing ran."""
+    def kill(self, role: str) -> int | None:
+        """Kill what runs as this role now, which comes back by itself; returns its pid. None where nothing ran."""
         with contextlib.suppress(ProcessLookupError, FileNotFoundError, ValueError):
-            os.kill(int((self.folder / "pids" / role).read_text()), signal.SIGKILL)
-            return True
-        return False
+            pid = int((self.folder / "pids" / role).read_text())
+            if pid not in self.dead | {pid for _, _, pid in self.book.hits()}:
+                os.kill(pid, signal.SIGKILL)
+                self.dead.add(pid)
+                return pid
+        return None
 
     def stop(self) -> None:
         for process in self.processes.values():
@@ -227,12 +246,17 @@ class Estate:
             hits = [point for point, _, _ in self.book.hits()]
             raise AssertionError(f"not within {seconds} s: {what}\n{self.output()}\nhit: {hits}") from None
 
-    async def kill_at_random(self, random_: random.Random, every: float | None, kills: Counter[str]) -> None:
-        """Kill a process at a random moment, again and again, and count."""
-        while every is not None:
-            await asyncio.sleep(random_.expovariate(1 / every))
+    async def kill_at_random(self, random_: random.Random, every: float, kills: list[RandomKill]) -> None:
+        """Kill a process at a random moment, again and again, and write down which."""
+        started = time.monotonic()
+        while True:
+            await asyncio.sleep(random_.uniform(0, 2 * every))
+            every *= PATIENCE
             role = random_.choice(self.roles)
-            kills[role] += self.kill(role)
+            pid = self.kill(role)
+            if pid is not None:
+                crowd = all(begun.is_set() for begun in self.begun)
+                kills.append(RandomKill(role, pid, round(time.monotonic() - started, 1), crowd))
 
 
 async def work(link: str, number: int, begun: asyncio.Event) -> None:

@@ -7,6 +7,7 @@ sent: every attempt has a token of its own, so that the audit has something to f
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import itertools
@@ -142,14 +143,21 @@ def main() -> None:
         nonlocal stopping
         stopping = True
         if child:
-            os.kill(child, number)
+            with contextlib.suppress(ProcessLookupError):  # killed by somebody just now
+                os.kill(child, number)
 
     child = 0
     signal.signal(signal.SIGTERM, stop)
-    while not stopping:
+    while True:
+        # Word to stop waits until both know who they are: no child is left behind.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        if stopping:
+            break
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        if child == 0:
             be(command)
             return
         Path(os.environ["ASSAY_CRASH_PIDS"], command).write_text(str(child))

@@ -67,7 +67,8 @@ async def interfere(estate: Estate, client: httpx.AsyncClient, job_id: str) -> N
     assert (await estate.ask(client, "POST", f"/jobs/{job_id}/resume")).status_code in (200, 409)
     estate.let_work(1)
     await estate.until(has_answers, "the first answers")
-    [someone] = (await estate.ask(client, "GET", f"/jobs/{job_id}/workers?limit=1")).json()["data"]
+    known = (await estate.ask(client, "GET", f"/jobs/{job_id}/workers")).json()["data"]
+    [someone] = [worker for worker in known if worker["answers"]]  # without the market's made-up second worker
     path = f"/jobs/{job_id}/workers/{someone['worker']}/trust"
 
     async def is_kept_out() -> bool:

@@ -11,7 +11,10 @@ from tests.processes.conftest import folder, free_port  # noqa: F401 - the fixtu
 # All in one, every death takes everything with it; a point of each kind is enough to see that this is no different.
 IN_ONE = [
     *(f"stage.{stage}.saving" for stage in ("slice", "publish", "collect", "infer", "decide", "settle", "deliver")),
-    *(f"market.{call}.after" for call in ("create_hit", "extend_hit", "approve", "give_qualification", "delete_hit")),
+    *(
+        f"market.{call}.after"
+        for call in ("create_hit", "extend_hit", "approve", "worker_of", "give_qualification", "delete_hit")
+    ),
     "outbox.sending",
     "outbox.saved",
     "marketplace.externalSubmit.after",
@@ -25,14 +28,20 @@ def hit(report) -> set[str]:
     return {str(one["point"]) for one in report.hits}
 
 
+def assert_killed_at_random(report) -> None:
+    assert any(kill.crowd for kill in report.random_kills), "some while everybody was at work"
+    assert not all(kill.crowd for kill in report.random_kills), "some before"
+
+
 async def test_nothing_is_lost_or_paid_twice_wherever_a_process_dies(
     service_dsn: str,
     marketplace_dsn: str,
     folder,  # noqa: F811
 ) -> None:
     ports = (free_port(), free_port())
-    report = await one_job(folder, (service_dsn, marketplace_dsn), ports, seed=1, n_items=16)
+    report = await one_job(folder, (service_dsn, marketplace_dsn), ports, seed=1, n_items=16, every=3.0)
     assert report.discrepancies == []
+    assert_killed_at_random(report)
     assert hit(report) == ALL, "each point was hit"
     assert {str(one["process"]) for one in report.hits} == {"serve", "work", "marketplace"}
 
@@ -43,8 +52,9 @@ async def test_all_in_one_process_it_is_no_different_at_named_points_and_random_
 ) -> None:
     port = free_port()
     dsns, ports = (service_dsn, service_dsn), (port, port)
-    report = await one_job(folder, dsns, ports, seed=2, n_items=10, only=IN_ONE, every=4.0)
+    report = await one_job(folder, dsns, ports, seed=2, n_items=10, only=IN_ONE, every=2.0)
     assert report.discrepancies == []
+    assert_killed_at_random(report)
     assert hit(report) == set(IN_ONE)
 
 
