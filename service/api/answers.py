@@ -13,13 +13,14 @@ from msgspec import Meta, Struct
 
 from service.api.bodies import JSON
 from service.api.exports import CSV, NDJSON, AskedForm, export, form_of
-from service.api.found import find_job
+from service.api.found import find_job, refuse_gold
 from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
 from service.api.routes import By, Given, JobId, about
 from service.store import answers
 from service.store.answers import AnswerRow
 from service.store.dues import Connection
 
+_GOLD = "answers to gold items too, for keys with the scope jobs:read"
 _COLUMNS = (
     "external_id",
     "worker",
@@ -56,13 +57,15 @@ async def list_answers(
     service: Given,
     caller: By,
     job_id: JobId,
-    gold: Annotated[bool, QueryParameter(description="answers to gold items too", required=False)] = False,
+    gold: Annotated[bool, QueryParameter(description=_GOLD, required=False)] = False,
     form: AskedForm = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_PAGE,
 ) -> Response[Page[Answer]] | Stream:
     """Give every answer, in the order in which they were collected, with Assay's own id of its worker."""
     first = read_cursor("answers", cursor, 0, 0)
+    if gold:
+        refuse_gold(caller)
     async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
     values: list[str] = job.spec["task"]["labels"]

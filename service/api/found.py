@@ -31,6 +31,19 @@ def asked(rule: Callable[Asked, T], *args: Asked.args, **kwargs: Asked.kwargs) -
         raise Refusal("not-possible-now", str(error)) from None
 
 
+def refuse_gold(caller: Caller) -> None:
+    """Refuse to tell gold from other items to whoever may not see it: workers may hold keys, and other services.
+
+    Raises
+    ------
+    Refusal
+        403, where the caller's key lacks the scope jobs:read.
+    """
+    if "jobs:read" not in caller.scopes:
+        held = ", ".join(caller.scopes)
+        raise Refusal("forbidden", f"Gold is shown to keys with the scope jobs:read; the key has {held}.")
+
+
 async def find_job(conn: Connection, caller: Caller, job_id: str, *, lock: bool = False) -> Job:
     """Return a job of the caller's team, locked for the transaction where that is asked for.
 

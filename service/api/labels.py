@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from service.api.bodies import JSON
 from service.api.exports import CSV, NDJSON, AskedForm, export, form_of
-from service.api.found import find_job
+from service.api.found import find_job, refuse_gold
 from service.api.items import ItemState, SettledBy, Standing
 from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
 from service.api.routes import By, Given, JobId, about
@@ -21,6 +21,7 @@ from service.store import labels
 from service.store.dues import Connection
 from service.store.labels import LabelRow
 
+_GOLD = "gold items too, for keys with the scope jobs:read"
 _COLUMNS = (
     "external_id",
     "label",
@@ -64,7 +65,7 @@ async def list_labels(
     service: Given,
     caller: By,
     job_id: JobId,
-    gold: Annotated[bool, QueryParameter(description="gold items too", required=False)] = False,
+    gold: Annotated[bool, QueryParameter(description=_GOLD, required=False)] = False,
     standing: Standing = None,
     form: AskedForm = None,
     cursor: Cursor = None,
@@ -76,6 +77,8 @@ async def list_labels(
     `p:` and the label value for each probability.
     """
     (after,) = read_cursor("labels", cursor, -1)
+    if gold:
+        refuse_gold(caller)
     async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
     values: list[str] = job.spec["task"]["labels"]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from string import Formatter
 
+import httpx
 import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from service.api.auth import SCOPES
 from service.api.openapi import routes
-from tests.api.conftest import SPEC, Api, items
+from service.api.routes import query_parameters
+from tests.api.conftest import SPEC, Api, golds, items
+from tests.api.facts import Facts
 
 OPEN = {("GET", "/v1/openapi.json"), ("GET", "/v1/docs")}
 PLACES = {
@@ -86,25 +90,97 @@ async def test_a_revoked_key_is_useless_at_once(api: Api) -> None:
     assert (await short("GET", "/jobs")).status_code == 401
 
 
-async def test_another_teams_job_is_as_if_it_were_not_there(api: Api, app: Litestar) -> None:
-    job_id = await api.job_with_items()
-    stranger = await api.as_key(*SCOPES, team="strangers")
-    bodies = {
-        "changeJob": {"budget": "1.00"},
-        "withdrawItems": {"external_ids": ["item-0"]},
-        "setTrust": {"state": "suspended", "reason": "why"},
+BODIES = {
+    "changeJob": {"budget": "1.00"},
+    "withdrawItems": {"external_ids": ["item-0"]},
+    "setTrust": {"state": "suspended", "reason": "why"},
+}
+
+
+async def lived(api: Api) -> dict[str, str | int]:
+    """Make a job with all that a path can name; returns what stands in its paths. Its gold is gold-0, item_no 3."""
+    job_id = await api.job_with_items(3)
+    await api.upload(job_id, golds(1), "gold")
+    async with api.service.pool.acquire() as conn:
+        facts = await Facts.of(api, conn, job_id)
+        worker_no = await facts.worker("A1", right=1, total=1)
+        assignment = await facts.answers(await facts.hit([0, 3]), worker_no, [(0, 0), (3, 0)])
+        run_no, run_id = await facts.run()
+        await facts.consensus(run_no, 3, [1.0, 0.0, 0.0])
+        await facts.confuse(worker_no, run_no, [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0])
+        worker_id = await conn.fetchval("SELECT worker_id FROM job_worker WHERE job_no = $1", facts.job_no)
+    made = (await api("POST", "/keys", json={"name": "ours", "scopes": ["jobs:read"]})).json()
+    return {
+        "job_id": job_id,
+        "key_id": made["key_id"],
+        "worker_id": worker_id,
+        "run_id": run_id,
+        "assignment": assignment,
     }
+
+
+async def ask(api: Api, method: str, path: str, operation: str, places: dict[str, str | int]) -> httpx.Response:
+    body = BODIES.get(operation, items(1) if method == "POST" else None)
+    return await api(method, path.removeprefix("/v1").format(**places), json=body)
+
+
+def test_every_kind_of_id_in_a_path_is_tried(app: Litestar) -> None:
+    named = {name for _, path, _ in routes(app) for _, name, _, _ in Formatter().parse(path) if name}
+    assert named == PLACES.keys()
+
+
+async def test_what_another_team_has_is_as_if_it_were_not_there(api: Api, app: Litestar) -> None:
+    """Everything that a path names, theirs throughout; then one thing of theirs under our own job."""
+    theirs = await lived(api)
+    stranger = await api.as_key(*SCOPES, team="strangers")
+    ours = await lived(stranger)
+    tried = 0
     for method, path, handler in routes(app):
-        if "{job_id}" not in path:
+        names = [name for _, name, _, _ in Formatter().parse(path) if name]
+        operation = str(handler.operation_id)
+        mixes = [theirs] if names else []
+        mixes += [ours | {name: theirs[name]} for name in names[1:]]
+        for places in mixes:
+            answer = await ask(stranger, method, path, operation, places)
+            made_up = {name: PLACES[name] for name in names if places[name] == theirs[name]}
+            nowhere = await ask(stranger, method, path, operation, places | made_up | {"assignment": 2**40})
+            assert answer.status_code == 404, f"{method} {path}: {answer.text}"
+            assert answer.json() == nowhere.json(), "nothing tells what others have from what is not there"
+            tried += 1
+    assert tried > 20
+    for method, path, handler in routes(app):  # and what a GET names is there, for those whose it is
+        if method == "GET":
+            assert (await ask(api, method, path, str(handler.operation_id), theirs)).status_code == 200, path
+    assert (await api("GET", f"/jobs/{theirs['job_id']}")).json()["state"] == "draft"
+    assert not (await api("GET", f"/jobs/{theirs['job_id']}/workers/{theirs['worker_id']}/trust")).json()["kept_out"]
+    assert theirs["key_id"] in [
+        key["key_id"] for key in (await api("GET", "/keys")).json()["data"] if not key["revoked_at"]
+    ]
+    listed = [job["job_id"] for job in (await stranger("GET", "/jobs")).json()["data"]]
+    assert listed == [ours["job_id"]]
+
+
+async def test_a_key_that_may_not_see_gold_cannot_tell_it_from_items(api: Api, app: Litestar) -> None:
+    """Whatever it asks for, in every form: gold's ids, payloads and answers are nowhere."""
+    places = await lived(api)
+    blind = await api.as_key(*(scope for scope in SCOPES if not scope.startswith("jobs:")))
+    asked = 0
+    for method, path, handler in routes(app):
+        if method != "GET" or handler.opt["scope"] is None:
             continue
-        here = path.removeprefix("/v1").format(**PLACES | {"job_id": job_id})
-        body = bodies.get(str(handler.operation_id), items(1) if method == "POST" else None)
-        answer = await stranger(method, here, json=body)
-        nowhere = await stranger(method, path.removeprefix("/v1").format(**PLACES), json=body)
-        assert answer.status_code == 404, f"{method} {path}: {answer.text}"
-        assert answer.json() == nowhere.json(), "nothing tells a job of others from one that is not there"
-    assert (await api("GET", f"/jobs/{job_id}")).json()["state"] == "draft"
-    assert (await stranger("GET", "/jobs")).json()["data"] == []
+        here = path.removeprefix("/v1").format(**places)
+        for params in ({}, *({"format": form} for form in ("ndjson", "csv") if "format" in query_parameters(handler))):
+            answer = await blind("GET", here, params=params)
+            assert answer.status_code == (403 if handler.opt["scope"] == "jobs:read" else 200), path
+            assert "gold-0" not in answer.text, path
+            assert "gold 0" not in answer.text, path
+            asked += 1
+        if "gold" in query_parameters(handler):
+            refused = await blind("GET", here, params={"gold": "true"})
+            assert refused.status_code == 403, path
+            seen = await api("GET", here, params={"gold": "true"})
+            assert "gold-0" in seen.text, f"{path}: a key that may see gold does"
+    assert asked > 10
 
 
 async def test_a_key_gives_no_more_than_it_has(api: Api) -> None:
@@ -141,13 +217,6 @@ async def test_a_key_is_shown_once_and_never_stored(api: Api) -> None:
     async with api.service.pool.acquire() as conn:
         rows = await conn.fetch("SELECT api_key::text FROM api_key")
     assert not any(made["key"] in row[0] for row in rows)
-
-
-async def test_another_teams_key_cannot_be_revoked(api: Api) -> None:
-    made = (await api("POST", "/keys", json={"name": "ours", "scopes": ["jobs:read"]})).json()
-    stranger = await api.as_key("keys:write", team="strangers")
-    assert (await stranger("DELETE", f"/keys/{made['key_id']}")).status_code == 404
-    assert (await Api(api.client, api.service, api.team_id, made["key"])("GET", "/jobs")).status_code == 200
 
 
 async def test_keys_are_paged(api: Api) -> None:

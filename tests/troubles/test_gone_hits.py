@@ -44,6 +44,22 @@ async def test_its_items_are_asked_again_and_what_came_of_it_counts(town, job):
     assert "2 items that are not settled are asked again" in told
 
 
+async def test_a_worker_who_meets_a_gold_item_again_is_judged_by_their_last_answer_alone(town, job):
+    _, first, fields = await town.take(0)
+    await town.hand_in(first, dict.fromkeys(fields, "0"))
+    await delete_all(town)
+    await town.until(lambda: is_open(town))
+    assert await town.rows("SELECT gold_right, gold_total FROM job_worker") == [(0, 1)]
+    _, second, fields = await town.take(0)
+    await town.hand_in(second, fields)
+    await town.step()
+    await town.step()
+    assert await town.value("SELECT count(*) FROM answer JOIN gold USING (job_no, item_no)") == 2, "both are kept"
+    assert await town.rows("SELECT gold_right, gold_total FROM job_worker") == [(1, 1)], "and the last counts"
+    await town.done(job, work=lambda: town.work(5))
+    assert await town.rows("SELECT DISTINCT n_answers >= 2 FROM consensus") == [(True,)], "of different workers"
+
+
 async def test_one_that_is_only_left_out_of_a_listing_is_not_gone(town, job):
     await town.misbehave({"operation": "ListHITs", "kind": "omit", "count": 3})
     await town.done(job)
