@@ -44,7 +44,8 @@ BAD_DAY = [
     {"operation": "ListHITs", "kind": "repeat", "probability": 0.1, "seed": 6},
     {"operation": "ListAssignmentsForHIT", "kind": "second_worker", "probability": 0.4, "seed": 7, "text": "A0OTHER"},
 ]
-# So much longer is each wait for a random kill than the one before: a job that needs peace to end gets it in the end.
+# So much longer is each wait for a random kill than the one before, from the start and again from when the whole crowd
+# works: what needs peace to come about gets it in the end.
 PATIENCE = 1.05
 
 
@@ -248,14 +249,20 @@ class Estate:
 
     async def kill_at_random(self, random_: random.Random, every: float, kills: list[RandomKill]) -> None:
         """Kill a process at a random moment, again and again, and write down which."""
-        started = time.monotonic()
+        started, wait, crowd = time.monotonic(), every, False
         while True:
-            await asyncio.sleep(random_.uniform(0, 2 * every))
-            every *= PATIENCE
+            moment = random_.uniform(0, 2 * wait)
+            if crowd:
+                await asyncio.sleep(moment)
+            else:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.begun[-1].wait(), moment)
+                    crowd, wait = True, every
+                    continue
+            wait *= PATIENCE
             role = random_.choice(self.roles)
             pid = self.kill(role)
             if pid is not None:
-                crowd = all(begun.is_set() for begun in self.begun)
                 kills.append(RandomKill(role, pid, round(time.monotonic() - started, 1), crowd))
 
 
