@@ -76,6 +76,30 @@ async def test_items_come_from_standard_input_too(shell: Shell) -> None:
     assert (unnamed.exit_code, "give --format" in unnamed.output) == (2, True)
 
 
+async def test_names_that_look_like_paths_lead_nowhere(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In items, in what a file is called, and as a job: a name is a name."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    job_id = (await shell("job", "create", PETS)).stdout.strip()
+    names = ["../../above", "/etc/passwd", "..\\..\\x", "~/x", "%2e%2e%2fx", "[/bold]", "-o", "file:///etc/passwd"]
+    lines = [json.dumps({"external_id": name, "payload": {"sentence": name}, "batch": name}) for name in names]
+    file = tmp_path / "here" / "~ %2e%2e $(id) [x].ndjson"
+    file.write_text("\n".join(lines))
+    done = await shell("items", "import", job_id, file.name)
+    assert (done.exit_code, "8 items added" in done.stderr) == (0, True), done.output
+    exported = await shell("labels", "export", job_id, "--output", "labels.csv")
+    assert exported.exit_code == 0, exported.output
+    with (tmp_path / "here" / "labels.csv").open() as table:
+        assert [row["external_id"] for row in csv.DictReader(table)] == names
+    there = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}  # noqa: ASYNC240 - a test waits for nothing else
+    assert there == {"here", f"here/{file.name}", "here/labels.csv"}, "nothing else was written"
+    for job in ("../keys", f"{job_id}/../../keys", f"{job_id}%2f..", f"../jobs/{job_id}"):
+        nowhere = await shell("items", "import", job, file.name)
+        assert (nowhere.exit_code, "There is no" in nowhere.stderr) == (1, True), nowhere.output
+
+
 async def test_items_are_withdrawn(shell: Shell, tmp_path: Path) -> None:
     job_id = (await shell("job", "create", PETS, "--items", ITEMS)).stdout.strip()
     listed = tmp_path / "ids.txt"

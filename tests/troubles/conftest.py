@@ -111,6 +111,12 @@ class Town(House):
         hit_id, question = (await self.open_hits())[0]
         return hit_id, await self.live.accept(hit_id, await self.worker(number)), answers_to(question)
 
+    async def is_held(self, worker, expected):
+        """Tell whether a worker has a qualification on the market, or has none, as expected."""
+        query = "SELECT count(*) FROM qualification WHERE worker_id = $1 AND state = 'granted'"
+        async with self.live.marketplace.pool.acquire() as conn:
+            return bool(await conn.fetchval(query, worker)) == expected
+
     # What a person can see of it.
 
     async def events(self, job, kind=None):

@@ -6,6 +6,9 @@ import re
 
 import pytest
 
+from tests.crash.points import OPERATIONS
+from tests.pipeline.test_gate import judge
+
 SINGLE = {"bundle": {"items": 1}, "redundancy": {"minimum": 1, "maximum": 2, "target_confidence": 0.5}}
 PAIRS = {"bundle": {"items": 2}, "redundancy": {"minimum": 2, "maximum": 3, "target_confidence": 0.6}}
 
@@ -62,7 +65,31 @@ async def is_hit(town, state):
     return await town.value("SELECT state FROM hit") == state
 
 
-@pytest.mark.parametrize("operation", ["CreateHITWithHITType", "CreateAdditionalAssignmentsForHIT"])
+WITH_TOKEN = ("CreateHITWithHITType", "CreateAdditionalAssignmentsForHIT")
+OF_THE_GATE = {
+    "CreateQualificationType": (),
+    "ListQualificationTypes": ({"operation": "CreateQualificationType", "kind": "fault_after", "count": 1},),
+    "AssociateQualificationWithWorker": (),
+    "DisassociateQualificationFromWorker": (),
+    "GetAssignment": ({"operation": "ApproveAssignment", "kind": "refuse", "count": 2},),
+}
+"""Each with what else has to go wrong before the service makes the call at all."""
+WITHOUT_TOKEN = (
+    "CreateHITType",
+    "UpdateExpirationForHIT",
+    "ApproveAssignment",
+    "DeleteHIT",
+    "GetHIT",
+    "ListHITs",
+    "ListAssignmentsForHIT",
+)
+
+
+def test_every_operation_that_the_service_asks_for_loses_a_response_here():
+    assert {*WITH_TOKEN, *OF_THE_GATE, *WITHOUT_TOKEN} == set(OPERATIONS) - {"accept", "externalSubmit"}
+
+
+@pytest.mark.parametrize("operation", WITH_TOKEN)
 async def test_a_response_lost_after_the_commit_of_a_call_with_a_token(town, operation):
     await town.misbehave(
         {"operation": operation, "kind": "drop", "count": 1},
@@ -72,22 +99,31 @@ async def test_a_response_lost_after_the_commit_of_a_call_with_a_token(town, ope
     assert sum(await town.applied()) >= 1
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [
-        "CreateHITType",
-        "UpdateExpirationForHIT",
-        "ApproveAssignment",
-        "DeleteHIT",
-        "GetHIT",
-        "ListHITs",
-        "ListAssignmentsForHIT",
-    ],
-)
+@pytest.mark.parametrize("operation", WITHOUT_TOKEN)
 async def test_a_response_lost_after_the_commit_of_a_call_without_a_token(town, operation):
     await town.misbehave({"operation": operation, "kind": "drop", "count": 2})
     await life(town)
     assert await town.applied() == [2]
+
+
+@pytest.mark.parametrize("operation", OF_THE_GATE)
+async def test_a_response_lost_after_the_commit_of_a_call_that_keeps_workers_out_or_asks_whose_work_it_is(
+    town, operation
+):
+    await town.misbehave(*OF_THE_GATE[operation], {"operation": operation, "kind": "drop", "count": 2})
+    job = await town.job(items=["a 1", "a 2"], **PAIRS)
+    await town.until(lambda: posted(town))
+    _, assignment, fields = await town.take()
+    await town.hand_in(assignment, fields)
+    await town.until(lambda: town.value("SELECT count(*) FROM assignment WHERE state = 'approved'"))
+    worker = await town.worker(0)
+    for state, is_held in (("suspended", True), ("trusted", False)):
+        await judge(town, job, state, worker)
+        await town.until(lambda is_held=is_held: town.is_held(worker, is_held))
+    await town.done(job)
+    assert await town.applied() == [*(rule["count"] for rule in OF_THE_GATE[operation]), 2]
+    made = await town.live.call("list_qualification_types", MustBeRequestable=False, MustBeOwnedByCaller=True)
+    assert len(made["QualificationTypes"]) == 1, "one gate, made once"
 
 
 async def test_a_hit_that_exists_already_is_ours_by_its_annotation_alone(town):
