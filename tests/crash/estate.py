@@ -46,7 +46,7 @@ BAD_DAY = [
 ]
 # So much longer is each wait for a random kill than the one before, from the start and again from when the whole crowd
 # works: what needs peace to come about gets it in the end.
-PATIENCE = 1.05
+PATIENCE = 1.1
 
 
 @dataclass(frozen=True)

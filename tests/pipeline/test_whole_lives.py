@@ -44,8 +44,9 @@ LABELS = ("cat", "dog", "other")
 OPERATIONS = ("hit_type", "create", "extend", "expire", "renew", "delete", "list", "handed_in", "approve")
 # Not Throttled: the pace waits in real time. What is refused is not done.
 FAULTS = [(operation, moment, Unavailable) for operation in OPERATIONS for moment in ("before", "after")]
-FAULTS += [(operation, "before", kind) for operation in ("create", "extend") for kind in (OutOfFunds, Refused)]
+FAULTS += [(operation, "before", kind) for operation in ("create", "extend") for kind in (OutOfFunds, Refused)] * 5
 WORKERS = [f"AW{n}" for n in range(6)]
+CROWD = {"workers": st.lists(st.sampled_from(WORKERS), min_size=2, max_size=4, unique=True), "agree": st.booleans()}
 GARBAGE = ("", "<a/>", "not XML", answers_xml([99] * 9), answers_xml([]))
 
 _BOOKS = """
@@ -57,7 +58,7 @@ SELECT j.state, j.budget_cents, j.reserved_cents, j.spent_cents,
 FROM job j LEFT JOIN money m USING (job_no) WHERE j.job_id = $1 GROUP BY j.job_no
 """
 _SLOTS = """
-SELECT h.hit_no, h.slots, h.wanted, h.state, h.market_hit_id,
+SELECT h.hit_no, h.slots, h.wanted, h.replaced, h.state, h.market_hit_id,
     count(*) FILTER (WHERE NOT i.is_gold) AS items, count(*) FILTER (WHERE i.is_gold) AS gold,
     array_agg(i.payload->>'text' ORDER BY s.slot) AS texts,
     array_remove(array_agg(CASE WHEN NOT s.gone THEN i.external_id END), NULL) AS standing
@@ -69,6 +70,10 @@ SELECT a.worker_no, a.item_no, i.is_gold FROM answer a JOIN item i USING (job_no
 JOIN job j USING (job_no) WHERE j.job_id = $1 GROUP BY 1, 2, 3 HAVING count(DISTINCT a.assignment_no) > 1
 """
 _PENDING = "SELECT count(*) FROM effect JOIN job USING (job_no) WHERE job_id = $1 AND effect.state IN ('due', 'parked')"
+_HAPPENED = """
+SELECT e.kind FROM effect e JOIN job USING (job_no) WHERE job_id = $1 AND e.state = 'done'
+UNION ALL SELECT v.kind FROM job_event v JOIN job USING (job_no) WHERE job_id = $1
+"""
 _OPEN = "SELECT count(*) FROM hit JOIN job USING (job_no) WHERE job_id = $1 AND hit.state <> 'closed'"
 
 
@@ -84,7 +89,7 @@ class JobLife(RuleBasedStateMachine):
         bundle=st.integers(1, 3),
         gold=st.integers(0, 2),
         minimum=st.integers(1, 2),
-        more=st.integers(0, 2),
+        more=st.sampled_from((1, 2, 0)),
         budget=st.sampled_from((60, 300, 900, 900)),
         count=st.integers(1, 6),
         launched=st.sampled_from((True, True, True, False)),
@@ -137,6 +142,9 @@ class JobLife(RuleBasedStateMachine):
         assert answer.status_code in (200, 409, 422), answer.text
         if answer.status_code != 200:
             assert len(answer.json()["detail"]) > 20, "a refusal says what to do"
+            met[answer.json()["type"].partition("#problem-")[2]] += 1
+        elif method == "POST":
+            met[path] += 1
         return answer
 
     # What requesters do.
@@ -217,6 +225,31 @@ class JobLife(RuleBasedStateMachine):
                 await self._run(due)
         raise AssertionError(f"work without end: {ready}")
 
+    def hours(self, workers: list[str], agree: bool) -> None:
+        """Let things go their way: HITs are posted, workers do them, all alike or not, and it is collected."""
+        self.everything_due(6)
+        for number, worker in enumerate(workers):
+            self.market.work(worker, lambda _, label=0 if agree else number % 3: label, limit=4)
+            self.everything_due(6)
+
+    # Rules are drawn alike, and each life does without some: what carries a life on stands here more than once.
+    an_hour = rule(**CROWD)(hours)
+    another_hour = rule(**CROWD)(hours)
+    one_more_hour = rule(**CROWD)(hours)
+
+    @rule(worker=st.sampled_from(WORKERS), raw=st.sampled_from(GARBAGE), back=st.booleans())
+    def a_break(self, worker: str, raw: str, back: bool) -> None:
+        """Pause while somebody works, who hands in when the HIT is out of view; `back`: and go on."""
+        self.accept(worker)
+        self.act("pause")
+        self.everything_due(6)
+        if self.accepted:
+            self.hand_in_or_give_back(raw)
+        self.everything_due(6)
+        if back:
+            self.act("resume")
+            self.everything_due(6)
+
     @rule(hours=st.sampled_from((1, 24, 24 * 8)))
     def time_passes(self, hours: int) -> None:
         self.market.clock.advance(seconds=hours * 3600)
@@ -287,7 +320,7 @@ class JobLife(RuleBasedStateMachine):
         for hit in self.run(self._rows(_SLOTS)):
             assert 1 <= hit["items"] <= self.bundle
             assert hit["gold"] == self.gold
-            assert hit["wanted"] <= hit["slots"] <= self.maximum
+            assert hit["wanted"] <= hit["slots"] <= self.maximum + hit["replaced"], "what was rejected is asked again"
             seen.update(hit["standing"])
             if hit["market_hit_id"] is not None:
                 assert slot_texts(self.market.hits[hit["market_hit_id"]].question) == hit["texts"]
@@ -306,6 +339,7 @@ class JobLife(RuleBasedStateMachine):
             self.market.give_back(hit, assignment)
         if self.books()["state"] == "draft":
             assert self.ask("POST", "/cancel").status_code == 200
+        met.update(kind for (kind,) in self.run(self._rows(_HAPPENED)))  # before we help
         names = iter(range(10_000))
         patience = 3
         for _ in range(150):
@@ -322,7 +356,7 @@ class JobLife(RuleBasedStateMachine):
                 self.market.work(name, lambda _: 1)
         books = self.books()
         note(f"ended {books['state']}")
-        ended[books["state"]] += 1
+        met[books["state"]] += 1
         assert books["state"] in ("done", "cancelled"), "every job can be brought to an end"
         assert books["reserved_cents"] == 0, "what was not spent is released"
         assert books["spent_cents"] == UNIT * len(self.market.approvals), "we paid what the market paid"
@@ -334,12 +368,20 @@ class JobLife(RuleBasedStateMachine):
         self.every_item_stands_where_it_should()
 
 
-ended: Counter[str] = Counter()
+met: Counter[str] = Counter()
+"""What lives met: problems by their kind, what was asked for, effects that happened, events, and their ends."""
+TO_MEET = {
+    *("/launch", "/pause", "/resume", "/cancel", "/items/withdraw", "not-possible-now"),
+    *("create", "extend", "expire", "renew", "delete", "approve"),
+    *("gone", "strange", "late"),
+    *("done", "cancelled"),
+}
+ALARMS = {"funds", "refused"}
 
 
 def test_whatever_happens_the_books_agree_and_the_job_ends(service_dsn, clock):
     """The machine is no coroutine, so the service has a loop of its own here."""
-    ended.clear()
+    met.clear()
     with asyncio.Runner() as runner:
         market = PlainMarket(clock)
         service = runner.run(Service.open(Settings(data=Path("unused")), service_dsn, clock, {"house": market}))
@@ -354,7 +396,7 @@ def test_whatever_happens_the_books_agree_and_the_job_ends(service_dsn, clock):
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=15,
+                max_examples=40,
                 stateful_step_count=30,
                 deadline=None,
                 derandomize=True,
@@ -365,7 +407,8 @@ def test_whatever_happens_the_books_agree_and_the_job_ends(service_dsn, clock):
         )
         runner.run(client.aclose())
         runner.run(service.close())
-    assert {"done", "cancelled"} <= ended.keys(), "both ends were reached"
+    assert not TO_MEET - met.keys(), f"lives are to meet these as well; they met {met}"
+    assert ALARMS & met.keys(), f"some life is to be paused by an alarm; they met {met}"
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
