@@ -65,13 +65,15 @@ def dry_run(
     *,
     policy: AskPolicy | None = None,
 ) -> DryRun:
-    """Judge a history by rules; see `rescore.rescore` for the arguments."""
-    ordered = answers.in_order()
-    standing = rescore(answers, accepted, n_workers, rules, infer, policy=policy)
+    """Judge a history by rules, whatever people said; see `rescore.rescore` for the arguments."""
+    scoring = rescore(answers, accepted, n_workers, rules, infer, policy=policy)
+    ordered, standing = scoring.answers, scoring.standing
+    order = np.argsort(ordered.worker, kind="stable")
+    ends = np.cumsum(np.bincount(ordered.worker, minlength=n_workers))
     found = []
     for worker in np.flatnonzero(standing.suspended_by >= 0).tolist():
         at = int(standing.suspended_by[worker])
-        rows = np.flatnonzero(ordered.worker == worker)
+        rows = order[ends[worker - 1] if worker else 0 : ends[worker]]
         before = rows[rows <= at]
         gold = before[standing.is_gold[before]]
         found.append(

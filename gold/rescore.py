@@ -16,10 +16,10 @@ import numpy as np
 from msgspec import Struct
 
 from gold.evidence import Answers, others
-from gold.standing import STATES, Standing, judge
+from gold.standing import STATES, SUSPENDED, Standing, judge
 
 if TYPE_CHECKING:
-    from aggregation.arrays import Bools, Floats
+    from aggregation.arrays import Bools, Floats, Ints
     from gold.ask import AskPolicy
     from gold.sequential import Rules
 
@@ -55,6 +55,33 @@ class Change(Struct, frozen=True):
     reason: str
 
 
+@dataclass(frozen=True, eq=False)
+class Scoring:
+    """
+    A standing, and what it was judged from.
+
+    Attributes
+    ----------
+    standing : Standing
+        What the policy says of every worker, whatever a person said.
+    answers : Answers
+        In order: the rows that the standing counts by.
+    outside : (n_answers,) bool
+        Answers that the consensus does without: those that the policy discards, but as people said of their workers.
+    implied : (n_answers, n_labels) float64
+        What the other workers' answers imply of each answer's item.
+    consensus : Consensus
+        Of the last round.
+
+    """
+
+    standing: Standing
+    answers: Answers
+    outside: Bools
+    implied: Floats
+    consensus: Consensus
+
+
 def rescore(
     answers: Answers,
     accepted: Bools,
@@ -63,7 +90,9 @@ def rescore(
     infer: Infer,
     *,
     policy: AskPolicy | None = None,
-) -> Standing:
+    earlier: Floats | None = None,
+    said: Ints | None = None,
+) -> Scoring:
     """
     Judge every worker from the facts alone.
 
@@ -75,18 +104,25 @@ def rescore(
         Accepted labels of the gold versions in force.
     infer : callable
         A function of its arguments alone, that does not mind in which order answers stand.
+    earlier : (n_workers,) float, optional
+        See `standing.judge`.
+    said : (n_workers,) int, optional
+        The state, an index in `STATES`, that a person said a worker is in; -1 where nobody did. All answers of one whom
+        a person suspended leave the consensus, and none of one whom a person keeps.
 
     """
     ordered = answers.in_order()
-    out = np.zeros(ordered.item.size, dtype=bool)
+    word = (np.full(n_workers, -1) if said is None else said)[ordered.worker]
+    out = word == SUSPENDED
     for _ in range(MOST_ROUNDS):
-        inside = ~out
-        implied = implied_by_others(ordered, inside, infer(ordered.rows(inside), accepted))
-        standing = judge(ordered, accepted, implied, n_workers, rules, policy=policy)
-        if (standing.discarded == out).all():
+        before, inside = out, ~out
+        consensus = infer(ordered.rows(inside), accepted)
+        implied = implied_by_others(ordered, inside, consensus)
+        standing = judge(ordered, accepted, implied, n_workers, rules, policy=policy, earlier=earlier)
+        out = np.where(word >= 0, word == SUSPENDED, standing.discarded)
+        if (out == before).all():
             break
-        out = standing.discarded
-    return standing
+    return Scoring(standing, ordered, out, implied, consensus)
 
 
 def implied_by_others(answers: Answers, inside: Bools, consensus: Consensus) -> Floats:

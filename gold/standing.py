@@ -137,8 +137,10 @@ def judge(
 def _discarded(worker: Ints, log_ratio: Floats, suspended_by: Ints, rules: Rules) -> Bools:
     """Mark the answers that leave the consensus, (n_answers,)."""
     discarded = np.zeros(worker.size, dtype=bool)
+    order = np.argsort(worker, kind="stable")
+    ends = np.cumsum(np.bincount(worker, minlength=suspended_by.size))
     for number in np.flatnonzero(suspended_by >= 0).tolist():
-        rows = np.flatnonzero(worker == number)
+        rows = order[ends[number - 1] if number else 0 : ends[number]]
         judged = rows[rows <= suspended_by[number]]
         discarded[rows[turned_at(log_ratio[judged], rules) :]] = True
     return discarded

@@ -119,10 +119,39 @@ class Consensus(Struct, frozen=True, forbid_unknown_fields=True):
     method: Method = "auto"
 
 
-class Trust(Struct, frozen=True, forbid_unknown_fields=True):
-    """How workers are judged, and whether those who are suspended are kept from the job's HITs."""
+Chance = Annotated[float, Meta(gt=0, lt=1)]
 
-    gate: bool = True
+
+class Trust(Struct, frozen=True, forbid_unknown_fields=True):
+    """How workers are judged, at which errors, and whether those who are suspended are kept from the job's HITs."""
+
+    gate: Annotated[bool, Meta(description="keep suspended workers from the job's HITs by a qualification")] = True
+    suspend: Annotated[
+        bool, Meta(description="let the policy suspend; without it, it watches, and a person alone suspends")
+    ] = True
+    good_accuracy: Annotated[Chance, Meta(description="a worker who is right this often is good")] = 0.85
+    wrongly_suspended: Annotated[
+        float, Meta(gt=0, le=0.5, description="at most this share of good workers is suspended over the horizons")
+    ] = 0.01
+    on_gold: Annotated[
+        Chance, Meta(description="so much of that share is spent on gold alone, the rest on gold with agreement")
+    ] = 0.8
+    missed: Annotated[
+        float, Meta(gt=0, le=0.5, description="at most this share of random clickers is ever trusted")
+    ] = 0.05
+    gold_horizon: Annotated[
+        int, Meta(ge=1, le=100_000, description="gold answers of a worker over which the errors hold")
+    ] = 50
+    horizon: Annotated[int, Meta(ge=1, le=1_000_000, description="answers of a worker over which the errors hold")] = (
+        500
+    )
+    corroboration: Annotated[
+        float,
+        Meta(ge=1, le=1_000_000, description="agreement suspends nobody before gold alone is so many to one against"),
+    ] = 5.0
+    earlier: Annotated[
+        bool, Meta(description="let the team's earlier jobs lean on whom to watch; they suspend nobody")
+    ] = True
 
 
 class Spec(Struct, frozen=True, forbid_unknown_fields=True):

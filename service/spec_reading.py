@@ -84,6 +84,12 @@ def _inconsistencies(spec: Spec) -> Iterator[Wrong]:
     yield from _money(spec)
     yield from _task(spec.task)
     yield from _redundancy(spec.redundancy, many=spec.allow_ten_or_more)
+    if spec.trust.good_accuracy <= 1 / len(spec.task.labels):
+        yield Wrong(
+            "trust.good_accuracy",
+            f"expected more than {1 / len(spec.task.labels):.2g}, which clicking at random reaches on "
+            f"{len(spec.task.labels)} label values, got {spec.trust.good_accuracy}",
+        )
     if sum(map(len, spec.keywords)) + 2 * len(spec.keywords) > _LONGEST_KEYWORDS:
         yield Wrong("keywords", f"expected at most {_LONGEST_KEYWORDS} characters in all")
     for number, word in enumerate(spec.keywords):

@@ -38,6 +38,7 @@ class Decision(Struct, frozen=True):
     close: tuple[int, ...] = ()
     bar: tuple[int, ...] = ()
     admit: tuple[int, ...] = ()
+    score: bool = False
     infer: bool = False
     deliver: bool = False
 
@@ -85,7 +86,10 @@ def decide(
     gate = job.state == "running" and bool(hit_states)
     everything_over = not hit_states and job.open_effects == 0 and job.state in ENDS
     finished = everything_over and (job.state == "cancelling" or job.open_items == len(settled))
-    needs_run = finished and job.state == "running" and job.has_answers and not job.closing_run
+    # Which answers count is settled before the labels are: the closing run comes after the last scoring.
+    needs_score = finished and job.state == "running" and not job.scored
+    runs = finished and job.state == "running" and job.has_answers and not needs_score
+    needs_run = runs and not (job.closing_run and job.inferred)
     return Decision(
         settle=tuple(settled),
         replace=tuple(replace),
@@ -97,8 +101,9 @@ def decide(
         delete=tuple(wanted["delete"]),
         drop=tuple(wanted["drop"]),
         close=tuple(wanted["close"]),
+        score=needs_score,
         infer=needs_run,
-        deliver=finished and not needs_run and not settled,
+        deliver=finished and not needs_score and not needs_run and not settled,
     )
 
 
@@ -199,6 +204,8 @@ async def _save(stage: Stage, job: JobState, decision: Decision, now: datetime) 
     then: dict[str, datetime] = {"slice": now} if decision.close else {}
     if wanted or job.open_effects:
         then |= {"publish": now, "settle": now}
+    if decision.score:
+        then["score"] = now
     if decision.infer:
         then["infer"] = now
     if decision.deliver:

@@ -19,7 +19,7 @@ ORDER BY n.submitted_at, n.market_assignment_id, n.slot
 """
 # What trust is judged by: everybody's answers, suspended or not, with when their work began and ended.
 _COPY_FACTS = """
-SELECT n.item_no, n.worker_no, n.label, n.submitted_at, coalesce(a.accepted_at, n.submitted_at)
+SELECT n.item_no, n.worker_no, n.label, n.submitted_at, coalesce(a.accepted_at, n.submitted_at), n.assignment_no, n.slot
 FROM answer n JOIN assignment a USING (job_no, assignment_no)
 WHERE n.job_no = $1 AND a.state <> 'rejected' ORDER BY n.submitted_at, a.market_assignment_id, n.slot
 """
@@ -36,21 +36,29 @@ _ROW = np.dtype(
     [("n", ">i2"), ("l1", ">i4"), ("item", ">i4"), ("l2", ">i4"), ("worker", ">i4"), ("l3", ">i4"), ("label", ">i2")]
 )
 # A timestamptz is microseconds since the beginning of the year 2000.
-_FACT = np.dtype([*_ROW.descr, ("l4", ">i4"), ("submitted", ">i8"), ("l5", ">i4"), ("accepted", ">i8")])
+_FACT = np.dtype(
+    [
+        *_ROW.descr,
+        *[("l4", ">i4"), ("submitted", ">i8"), ("l5", ">i4"), ("accepted", ">i8")],
+        *[("l6", ">i4"), ("assignment", ">i8"), ("l7", ">i4"), ("slot", ">i2")],
+    ]
+)
 
 Ints = npt.NDArray[np.int32]
-Seconds = npt.NDArray[np.float64]
+Microseconds = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """Answers as they came in, in the order in which they supersede: arrays of one length, times in seconds."""
+    """Answers in the order in which they supersede: arrays of one length, times in microseconds since 2000."""
 
     item: Ints
     worker: Ints
     label: Ints
-    submitted: Seconds
-    accepted: Seconds
+    submitted: Microseconds
+    accepted: Microseconds
+    assignment: npt.NDArray[np.int64]
+    slot: npt.NDArray[np.int16]
 
 
 async def load(conn: Connection, job_no: int) -> tuple[Ints, Ints, Ints]:
@@ -66,8 +74,10 @@ async def load_facts(conn: Connection, job_no: int) -> Facts:
         item=rows["item"].astype(np.int32),
         worker=rows["worker"].astype(np.int32),
         label=rows["label"].astype(np.int32),
-        submitted=rows["submitted"] / 1e6,
-        accepted=rows["accepted"] / 1e6,
+        submitted=rows["submitted"].astype(np.int64),
+        accepted=rows["accepted"].astype(np.int64),
+        assignment=rows["assignment"].astype(np.int64),
+        slot=rows["slot"].astype(np.int16),
     )
 
 

@@ -16,7 +16,9 @@ SELECT j.job_id, j.state,
     (SELECT count(*) FROM effect e WHERE e.job_no = j.job_no AND e.state IN ('due', 'parked')) AS open_effects,
     (SELECT r.kind = 'closing' FROM run r WHERE r.job_no = j.job_no ORDER BY r.run_no DESC LIMIT 1) AS closing_run,
     EXISTS (SELECT FROM counting_answer a WHERE a.job_no = j.job_no) AS has_answers,
-    j.gate_id IS NOT NULL AS gated, j.budget_cents - j.reserved_cents - j.spent_cents AS free_cents
+    j.gate_id IS NOT NULL AS gated, j.budget_cents - j.reserved_cents - j.spent_cents AS free_cents,
+    j.job_no <> ALL (SELECT d.subject FROM due d WHERE d.stage = 'score' AND d.finished < d.wanted) AS scored,
+    j.job_no <> ALL (SELECT d.subject FROM due d WHERE d.stage = 'infer' AND d.finished < d.wanted) AS inferred
 FROM job j WHERE j.job_no = $1
 """
 _HITS = """
@@ -27,7 +29,8 @@ SELECT h.hit_no, h.state, h.wanted, h.slots, h.collected, h.reviewed, h.pending,
     h.unit_cents, h.replaced, h.offered,
     (SELECT count(*) FROM assignment a JOIN job_worker w USING (job_no, worker_no)
      WHERE a.job_no = h.job_no AND a.hit_no = h.hit_no
-       AND (a.state = 'rejected' OR (a.state <> 'stray' AND w.trust_state = 'suspended'))) AS lost
+       AND (a.state = 'rejected' OR (a.state <> 'stray'
+            AND (a.submitted_at, a.market_assignment_id) >= (w.void_from, w.void_assignment)))) AS lost
 FROM hit h WHERE h.job_no = $1 AND h.state <> 'closed' ORDER BY h.hit_no
 """
 # Counted apart and put together here: where tables are so new that nothing is known of them, the planner takes the
@@ -70,7 +73,11 @@ _PAUSE = "UPDATE job SET state = 'paused', pause_reason = $2 WHERE job_no = $1 A
 
 
 class JobState(Struct, frozen=True):
-    """A job as decide sees it. closing_run: the newest run was the last; gated: its HITs exclude suspended workers."""
+    """A job as decide sees it.
+
+    closing_run: the newest run was the last; gated: its HITs exclude suspended workers; scored: its workers are judged
+    by all that is known; inferred: and no run is wanted since.
+    """
 
     job_id: str
     state: str
@@ -80,6 +87,8 @@ class JobState(Struct, frozen=True):
     has_answers: bool
     gated: bool = False
     free_cents: int = 0
+    scored: bool = True
+    inferred: bool = True
 
 
 class HitState(Struct, frozen=True):

@@ -17,6 +17,18 @@ _FIND = """
 SELECT worker_no, worker_id, trust_state, trust_by, trust_reason, trust, barred FROM job_worker
 WHERE job_no = $1 AND worker_id = $2
 """
+_VOID = """
+WITH moved AS (
+    UPDATE job_worker w SET void_from = a.submitted_at, void_assignment = a.market_assignment_id, void_slot = v.slot
+    FROM unnest($2::int4[], $3::int8[], $4::int2[]) AS v (worker_no, assignment_no, slot)
+    JOIN assignment a ON a.job_no = $1 AND a.assignment_no = v.assignment_no
+    WHERE w.job_no = $1 AND w.worker_no = v.worker_no AND w.trust_state = 'suspended' AND w.trust_by = 'policy'
+      AND (w.void_from, w.void_assignment, w.void_slot)
+          IS DISTINCT FROM (a.submitted_at, a.market_assignment_id, v.slot)
+    RETURNING true
+)
+SELECT count(*) FROM moved
+"""
 _NUMBERS = """
 UPDATE job_worker w SET trust = v.evidence FROM unnest($2::int4[], $3::jsonb[]) AS v (worker_no, evidence)
 WHERE w.job_no = $1 AND w.worker_no = v.worker_no AND w.trust IS DISTINCT FROM v.evidence
@@ -24,9 +36,13 @@ WHERE w.job_no = $1 AND w.worker_no = v.worker_no AND w.trust IS DISTINCT FROM v
 _CHANGE = """
 WITH changed AS (
     UPDATE job_worker w
-    SET trust_state = v.state, trust_by = v.by, trust_reason = v.reason, trust_revision = w.trust_revision + 1
-    FROM unnest($3::int4[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
-        AS v (worker_no, state, by, reason, evidence)
+    SET trust_state = v.state, trust_by = v.by, trust_reason = v.reason, trust_revision = w.trust_revision + 1,
+        void_from = CASE WHEN v.state = 'suspended' THEN coalesce(a.submitted_at, '-infinity') END,
+        void_assignment = CASE WHEN v.state = 'suspended' THEN coalesce(a.market_assignment_id, '') END,
+        void_slot = CASE WHEN v.state = 'suspended' THEN v.void_slot END
+    FROM unnest($3::int4[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::int8[], $9::int2[])
+        AS v (worker_no, state, by, reason, evidence, void_assignment_no, void_slot)
+    LEFT JOIN assignment a ON a.job_no = $1 AND a.assignment_no = v.void_assignment_no
     WHERE w.job_no = $1 AND w.worker_no = v.worker_no
     RETURNING w.worker_no, w.trust_revision, w.trust_state, w.trust_by, w.trust_reason, v.evidence
 )
@@ -61,13 +77,18 @@ class Believed(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What is to be believed of a worker, why, and the numbers that it rests on."""
+    """What is to be believed of a worker, why, and the numbers that it rests on.
+
+    void_assignment_no, void_slot: the first answer of a suspended worker that has no weight; None, 0: none has any.
+    """
 
     worker_no: int
     state: str
     reason: str
     evidence: dict[str, Any] = {}
     by: str = "policy"
+    void_assignment_no: int | None = None
+    void_slot: int = 0
 
 
 class Change(Struct, frozen=True):
@@ -109,7 +130,22 @@ async def change(conn: Connection, job_no: int, verdicts: Sequence[Verdict], now
             [one.by for one in verdicts],
             [one.reason for one in verdicts],
             [one.evidence for one in verdicts],
+            [one.void_assignment_no for one in verdicts],
+            [one.void_slot for one in verdicts],
         )
+
+
+async def void_from(conn: Connection, job_no: int, verdicts: Sequence[Verdict]) -> int:
+    """Move the answer from which on suspended workers' answers have no weight; returns for how many it moved."""
+    return int(
+        await conn.fetchval(
+            _VOID,
+            job_no,
+            [one.worker_no for one in verdicts],
+            [one.void_assignment_no for one in verdicts],
+            [one.void_slot for one in verdicts],
+        )
+    )
 
 
 async def history(conn: Connection, job_no: int, worker_no: int) -> list[Change]:

@@ -27,7 +27,7 @@ def states(standing):
 
 def test_good_workers_are_trusted_and_clickers_and_turncoats_suspended():
     answers, accepted, _ = history(CROWD)
-    standing = rescore(answers, accepted, 8, RULES, infer(8))
+    standing = rescore(answers, accepted, 8, RULES, infer(8)).standing
     assert states(standing)[5:] == ["suspended"] * 3
     assert set(states(standing)[:5]) <= {"trusted", "probation"}
     assert states(standing).count("trusted") >= 4
@@ -41,8 +41,8 @@ def test_scores_do_not_depend_on_the_order_of_arrival(seed, random):
     answers, accepted, _ = history(CROWD, seed=seed % 50)
     order = np.array(random.sample(range(answers.item.size), answers.item.size))
     same(
-        rescore(answers, accepted, 8, RULES, infer(8)),
-        rescore(answers.rows(order), accepted, 8, RULES, infer(8)),
+        rescore(answers, accepted, 8, RULES, infer(8)).standing,
+        rescore(answers.rows(order), accepted, 8, RULES, infer(8)).standing,
     )
 
 
@@ -55,7 +55,7 @@ def test_correcting_gold_equals_never_having_had_the_error(seed, wrong):
 
     def score(facts):
         mask, _, version = masks(in_force(facts), gold_of_item, *accepted.shape)
-        return rescore(answers, mask, 8, RULES, infer(8)), version
+        return rescore(answers, mask, 8, RULES, infer(8)).standing, version
 
     def imported(number, label):
         given_labels = (Accepted(int(label) % 3, "said so"),)
@@ -77,12 +77,12 @@ def test_suspensions_by_wrong_gold_are_lifted_and_by_excluded_gold_too():
     answers, accepted, _ = history([0.95] * 6, seed=4)
     spoiled = accepted.copy()
     spoiled[120:141] = np.roll(accepted[120:141], 1, axis=1)
-    before = rescore(answers, spoiled, 6, RULES, infer(6))
+    before = rescore(answers, spoiled, 6, RULES, infer(6)).standing
     assert "suspended" in states(before)
     excluded = spoiled.copy()
     excluded[120:141] = False
     for mended in (accepted, excluded):
-        after = rescore(answers, mended, 6, RULES, infer(6))
+        after = rescore(answers, mended, 6, RULES, infer(6)).standing
         assert "suspended" not in states(after)
         lifted = changes(before, after)
         assert {change.worker for change in lifted} >= set(np.flatnonzero(before.suspended).tolist())
@@ -91,7 +91,7 @@ def test_suspensions_by_wrong_gold_are_lifted_and_by_excluded_gold_too():
 
 def test_what_a_turncoat_gave_before_they_turned_stays():
     answers, accepted, _ = history([0.95] * 6 + [1 / 3, lambda place: 0.97 if place < 40 else 1 / 3], per_worker=110)
-    standing = rescore(answers, accepted, 8, RULES, infer(8))
+    standing = rescore(answers, accepted, 8, RULES, infer(8)).standing
     ordered = answers.in_order()
     assert states(standing)[6:] == ["suspended"] * 2
     assert not standing.discarded[ordered.worker < 6].any()

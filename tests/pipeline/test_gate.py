@@ -6,7 +6,7 @@ from service.store import briefs, dues, trust
 from service.store.trust import Verdict
 
 
-async def judge(house, job_no, state, *names, by="policy"):
+async def judge(house, job_no, state, *names, by="person"):
     """Have the job believe this of workers, by their names on the market."""
     now = house.clock.now()
     async with house.service.pool.acquire() as conn, conn.transaction():
