@@ -52,9 +52,8 @@ async def test_an_item_is_asked_about_again_until_the_target_or_the_maximum(hous
 @pytest.mark.every_postgres
 async def test_gold_is_mixed_in_once_each_scored_and_left_out_of_the_consensus(house):
     items, gold = list("abcabcabc"), [("a", [0]), ("b", [1]), ("c", [2])]
-    job = await house.job(
-        items=items, gold=gold, bundle={"items": 3, "gold": 1}, redundancy={"minimum": 2, "maximum": 2}
-    )
+    redundancy, watched = {"minimum": 2, "maximum": 2}, {"suspend": False}
+    job = await house.job(items=items, gold=gold, bundle={"items": 3, "gold": 1}, redundancy=redundancy, trust=watched)
     right, wrong = "abc".index, lambda text: ("abc".index(text) + 1) % 3
 
     def work():
