@@ -11,6 +11,7 @@ Statistician 55.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,16 +19,28 @@ from msgspec import Struct
 from scipy.stats import binom
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from aggregation.arrays import Floats, Ints
     from gold.evidence import Answers
 
 BASE_RATE = 0.02
 # Honest answers that are nevertheless this fast.
 HONEST_FAST = 0.05
+# Of an item whose workers are compared pair by pair.
+MOST_ANSWERS = 100
 
 
 class Sign(Struct, frozen=True):
-    """One sign on one worker: likelihood ratio and resulting chance are upper bounds."""
+    """
+    One sign on one worker: likelihood ratio and resulting chance are upper bounds.
+
+    Attributes
+    ----------
+    peer : int
+        The other worker, where the sign is about two; -1 otherwise.
+
+    """
 
     worker: int
     kind: str
@@ -35,14 +48,14 @@ class Sign(Struct, frozen=True):
     likelihood_ratio: float
     chance: float
     reason: str
+    peer: int = -1
 
 
-def most_ratio(p_value: float) -> float:
-    """Bound the likelihood ratio that a p-value can stand for."""
-    if p_value >= 1 / np.e:
-        return 1.0
-    p = max(p_value, 1e-12)
-    return float(-1 / (np.e * p * np.log(p)))
+def most_ratio(p_value: npt.ArrayLike) -> Floats:
+    """Bound the likelihood ratio that each p-value can stand for."""
+    p = np.clip(np.asarray(p_value, dtype=np.float64), 1e-12, 1 / np.e)
+    ratio: Floats = -1 / (np.e * p * np.log(p))
+    return ratio
 
 
 def signs(
@@ -72,90 +85,113 @@ def signs(
 
     """
     found: list[Sign] = []
-    for worker in range(n_workers):
-        rows = np.flatnonzero(answers.worker == worker)
-        if rows.size:
-            found.append(_run(worker, answers.label[rows], consensus[answers.item[rows]], n_labels))
-            if seconds is not None:
-                found.append(_speed(worker, seconds[rows], fast_seconds))
-    found += _clusters(answers, consensus, n_workers)
-    judged = [_judged(sign, base_rate) for sign in found]
-    return sorted(
-        (sign for sign in judged if sign.chance >= least_chance), key=lambda sign: (-sign.chance, sign.worker)
-    )
+
+    def judged(kind: str, p_value: Floats, tell: Callable[[int], str], peer: Ints | None = None) -> None:
+        ratio = most_ratio(p_value)
+        chance = ratio * base_rate / (1 - base_rate + ratio * base_rate)
+        for worker in np.flatnonzero(chance >= least_chance).tolist():
+            how = f"With one worker in {1 / base_rate:.0f} automating, that is at most {chance[worker]:.0%} probable."
+            numbers = float(p_value[worker]), float(ratio[worker]), float(chance[worker])
+            other = -1 if peer is None else int(peer[worker])
+            found.append(Sign(worker, kind, *numbers, f"{tell(worker)} {how}", other))
+
+    if seconds is not None:
+        judged("speed", *_speed(answers.worker, seconds, n_workers, fast_seconds))
+    judged("identical_run", *_runs(answers, consensus, n_workers, n_labels))
+    judged("shared_errors", *_clusters(answers, consensus, n_workers, n_labels))
+    return sorted(found, key=lambda sign: (-sign.chance, sign.worker))
 
 
-def _judged(sign: Sign, base_rate: float) -> Sign:
-    ratio = most_ratio(sign.p_value)
-    chance = ratio * base_rate / (1 - base_rate + ratio * base_rate)
-    reason = (
-        f"{sign.reason} With one worker in {1 / base_rate:.0f} automating, that makes it at most {chance:.0%} probable."
-    )
-    return Sign(sign.worker, sign.kind, sign.p_value, ratio, chance, reason)
+def _speed(worker: Ints, seconds: Floats, n_workers: int, fast: float) -> tuple[Floats, Callable[[int], str]]:
+    known = np.isfinite(seconds)
+    total = np.bincount(worker[known], minlength=n_workers)
+    quick = np.bincount(worker[known & (np.where(known, seconds, fast) < fast)], minlength=n_workers)
+    chance = np.where(quick > 0, binom.sf(quick - 1, total, HONEST_FAST), 1.0)
+    return chance, lambda one: f"{quick[one]} of {total[one]} answers took under {fast:g} seconds."
 
 
-def _speed(worker: int, seconds: Floats, fast: float) -> Sign:
-    known = seconds[np.isfinite(seconds)]
-    quick = int((known < fast).sum())
-    chance = float(binom.sf(quick - 1, known.size, HONEST_FAST)) if quick else 1.0
-    return Sign(worker, "speed", chance, 1.0, 0.0, f"{quick} of {known.size} answers took under {fast:g} seconds.")
-
-
-def _run(worker: int, labels: Ints, believed: Ints, n_labels: int) -> Sign:
+def _runs(answers: Answers, consensus: Ints, n_workers: int, n_labels: int) -> tuple[Floats, Callable[[int], str]]:
     """
     Test the longest run of one label against how probable the worker's usual agreement makes it, wherever it may begin.
 
     A run of items that are alike is no sign: each answer counts by whether the consensus has that label too.
     """
-    bounds = np.concatenate([[0], np.flatnonzero(np.diff(labels)) + 1, [labels.size]])
-    lengths = np.diff(bounds)
-    longest = int(lengths.argmax())
-    run = np.s_[bounds[longest] : bounds[longest + 1]]
-    length, label = int(lengths[longest]), int(labels[bounds[longest]])
-    agreed, judged = np.delete(labels == believed, run), np.delete(believed >= 0, run)
-    right = (agreed.sum() + 4) / (judged.sum() + 5)
-    chance = np.where(believed[run] == label, right, (1 - right) / (n_labels - 1))
-    chance = np.where(believed[run] < 0, 1 / n_labels, chance)
-    p_value = float(min(1.0, labels.size * np.exp(np.log(chance).sum())))
-    reason = (
-        f"{length} answers in a row were label value {label}; the consensus has it on "
-        f"{int((believed[run] == label).sum())} of them."
+    order = np.argsort(answers.worker, kind="stable")
+    worker, label = answers.worker[order], answers.label[order]
+    believed = consensus[answers.item[order]]
+    starts = np.flatnonzero(np.diff(worker, prepend=-1) | np.diff(label, prepend=-1))
+    lengths, owner = np.diff(starts, append=worker.size), worker[starts]
+    # Of each worker the longest run, the first of those as long.
+    ranked = np.lexsort((starts, -lengths, owner))
+    longest = ranked[np.flatnonzero(np.diff(owner[ranked], prepend=-1))]
+    inside = np.zeros(starts.size, dtype=bool)
+    inside[longest] = True
+    in_run = np.repeat(inside, lengths)
+    known, alike = believed >= 0, label == believed
+    agreed = np.bincount(worker[alike & known & ~in_run], minlength=n_workers)
+    judged = np.bincount(worker[known & ~in_run], minlength=n_workers)
+    right = ((agreed + 4) / (judged + 5))[worker]
+    chance = np.where(known, np.where(alike, right, (1 - right) / (n_labels - 1)), 1 / n_labels)
+    log_chance = np.bincount(worker[in_run], np.log(chance[in_run]), minlength=n_workers)
+    size = np.bincount(worker, minlength=n_workers)
+    p_value = np.where(size > 0, np.minimum(1.0, size * np.exp(log_chance)), 1.0)
+    length, of_label = np.zeros(n_workers, dtype=np.int64), np.zeros(n_workers, dtype=np.int64)
+    length[owner[longest]], of_label[owner[longest]] = lengths[longest], label[starts[longest]]
+    same = np.bincount(worker[in_run & alike], minlength=n_workers)
+    return (
+        p_value,
+        lambda one: (
+            f"{length[one]} answers in a row were label value {of_label[one]}; the consensus has it on {same[one]} of "
+            "them."
+        ),
     )
-    return Sign(worker, "identical_run", p_value, 1.0, 0.0, reason)
 
 
-def _clusters(answers: Answers, consensus: Ints, n_workers: int) -> list[Sign]:
+def _clusters(
+    answers: Answers, consensus: Ints, n_workers: int, n_labels: int
+) -> tuple[Floats, Callable[[int], str], Ints]:
     """
     Test pairs of workers for errors in common: the same label, against the consensus.
 
     Hard items make honest workers err alike. So the chance that a worker shares an error is taken from how the item's
-    other workers answered, with two answers added at the crowd's rate of errors.
+    other workers answered, with two answers added at the crowd's rate of errors. Only pairs that met are looked at, and
+    items of more than `MOST_ANSWERS` answers are left out, as their pairs grow with the square.
     """
-    known = np.flatnonzero(consensus[answers.item] >= 0)
+    size = np.bincount(answers.item, minlength=consensus.size)
+    known = np.flatnonzero((consensus[answers.item] >= 0) & (size[answers.item] <= MOST_ANSWERS))
     order = known[np.argsort(answers.item[known], kind="stable")]
-    wrong = answers.label != consensus[answers.item]
-    usual = (wrong[order].sum() + 1) / (order.size + 2) / 2
-    shape = (n_workers, n_workers)
-    met, shared, expected = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    for rows in np.split(order, np.flatnonzero(np.diff(answers.item[order])) + 1):
-        who, label = answers.worker[rows], answers.label[rows]
-        same = label[:, None] == label[None, :]
-        erring = np.flatnonzero(wrong[rows])
-        cells = np.ix_(who[erring], who)
-        alike = same[erring].sum(axis=1, keepdims=True) - 1 - same[erring]
-        met[cells] += 1
-        shared[cells] += same[erring]
-        expected[cells] += (np.maximum(alike, 0) + 2 * usual) / (max(rows.size - 2, 0) + 2)
-    chances = binom.sf(shared - 1, np.maximum(met, 1), np.clip(expected / np.maximum(met, 1), 1e-9, 1.0))
-    np.fill_diagonal(chances, 1.0)
-    found = []
-    for worker in range(n_workers):
-        peer = int(chances[worker].argmin())
-        reason = (
-            f"Worker {peer} gave the same label on {int(shared[worker, peer])} of the {int(met[worker, peer])} "
-            f"items where "
-            f"this worker went against the consensus; {expected[worker, peer]:.1f} would be usual."
-        )
-        chance = min(1.0, float(chances[worker, peer]) * max(n_workers - 1, 1))
-        found.append(Sign(worker, "shared_errors", chance, 1.0, 0.0, reason))
-    return found
+    item, who, label = answers.item[order], answers.worker[order], answers.label[order]
+    wrong = label != consensus[item]
+    usual = (wrong.sum() + 1) / (order.size + 2) / 2
+    erring = np.flatnonzero(wrong)
+    first = np.searchsorted(item, item[erring])
+    # Every erring answer beside every other of its item.
+    one = np.repeat(erring, size[item[erring]])
+    steps = np.arange(one.size) - np.repeat(np.cumsum(size[item[erring]]) - size[item[erring]], size[item[erring]])
+    other = np.repeat(first, size[item[erring]]) + steps
+    one, other = one[one != other], other[one != other]
+    key, place = np.unique(item * n_labels + label, return_inverse=True)
+    as_many = np.bincount(place, minlength=key.size)[place]
+    same = label[one] == label[other]
+    alike = as_many[one] - 1 - same
+    expected = (np.maximum(alike, 0) + 2 * usual) / (np.maximum(size[item[one]] - 2, 0) + 2)
+    pairs, pair = np.unique(who[one] * n_workers + who[other], return_inverse=True)
+    met = np.bincount(pair, minlength=pairs.size)
+    shared = np.bincount(pair, same, minlength=pairs.size)
+    usually = np.bincount(pair, expected, minlength=pairs.size)
+    chance = binom.sf(shared - 1, met, np.clip(usually / met, 1e-9, 1.0))
+    # Of each worker the peer that is least to be expected.
+    ranked = np.lexsort((pairs, chance, pairs // n_workers))
+    least = ranked[np.flatnonzero(np.diff(pairs[ranked] // n_workers, prepend=-1))]
+    of = pairs[least] // n_workers
+    p_value, peer, row = np.ones(n_workers), np.full(n_workers, -1), np.zeros(n_workers, dtype=np.int64)
+    p_value[of] = np.minimum(1.0, chance[least] * max(n_workers - 1, 1))
+    peer[of], row[of] = pairs[least] % n_workers, least
+    return (
+        p_value,
+        lambda worker: (
+            f"Another worker gave the same label on {int(shared[row[worker]])} of the {met[row[worker]]} items where "
+            f"this worker went against the consensus; {usually[row[worker]]:.1f} would be usual."
+        ),
+        peer,
+    )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -14,55 +12,19 @@ import numpy.typing as npt
 from aggregation import ConvergenceWarning, LabelTable
 from aggregation.dawid_skene import dawid_skene
 from aggregation.gold import Clamp
-from gold.earlier import carry, discount, prior
 from gold.evidence import Answers, soft_counts
 from gold.rescore import Consensus, Infer, Scoring, rescore
 from gold.score import GoldScore, score
-from gold.sequential import HEAD, Rules
+from gold.sequential import Rules
 from gold.standing import STATES, SUSPENDED, WATCHED
-from gold.trust import Trust as Believed
+from service.case import Bools, Case
+from service.evidence import evidence
 from service.spec import Trust
-from service.store.earlier import EarlierJob
 
 # Of the consensus that agreement is measured by: finer makes no difference to who is suspended.
 _TOLERANCE, _MOST_STEPS = 1e-3, 60
-_LEAST_WEIGHT = 0.5  # of what is known of a worker on a label, before it is said
-_INTERVAL = 0.9
 
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Earlier:
-    """What a team's earlier jobs left of a job's workers.
-
-    Attributes
-    ----------
-    log_odds : (n_workers,) float64
-        Bad over good, discounted and held within bounds.
-    alpha, beta : (n_workers,) float64
-        A Beta prior of their accuracy.
-    """
-
-    log_odds: Floats
-    alpha: Floats
-    beta: Floats
-
-    @classmethod
-    def of(cls, jobs: Sequence[EarlierJob], n_workers: int) -> Earlier:
-        """Sum up what each worker's earlier jobs say, discounted by age and kind."""
-        past = cls(np.zeros(n_workers), np.ones(n_workers), np.ones(n_workers))
-        weight = discount([job.days for job in jobs], [job.alike for job in jobs]).tolist()
-        for worker, rows in groupby(range(len(jobs)), key=lambda row: jobs[row].worker_no):
-            chosen = list(rows)
-            weights = [weight[row] for row in chosen]
-            past.log_odds[worker] = carry([jobs[row].log_ratio for row in chosen], weights)
-            past.alpha[worker], past.beta[worker] = prior(
-                [jobs[row].gold_right for row in chosen], [jobs[row].gold_total for row in chosen], weights
-            )
-        return past
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,17 +65,6 @@ def rules_of(trust: Trust) -> Rules:
     )
 
 
-def answers_of(item: Any, worker: Any, label: Any, submitted: Any) -> Answers:
-    """Return facts that stand in the order in which they supersede as `gold` takes them: their rows break ties."""
-    return Answers(
-        item=item.astype(np.int64),
-        worker=worker.astype(np.int64),
-        label=label.astype(np.int64),
-        submitted=submitted,
-        assignment=np.arange(item.size),
-    )
-
-
 def consensus_of(n_workers: int) -> Infer:
     """Return how the consensus is inferred that agreement is measured by.
 
@@ -138,32 +89,25 @@ def consensus_of(n_workers: int) -> Infer:
     return infer
 
 
-def judge(
-    answers: Answers,
-    accepted: Bools,
-    n_workers: int,
-    trust: Trust,
-    labels: tuple[str, ...],
-    said: Integers,
-    past: Earlier,
-) -> Judged:
+def judge(case: Case, trust: Trust, said: Integers) -> Judged:
     """Judge all workers of a job.
 
     Parameters
     ----------
-    answers : Answers
-        All that were given and not rejected, as `answers_of` makes them.
-    accepted : (n_items, n_labels) bool
-        Accepted labels of the gold in force.
-    labels : tuple of str
-        The job's label values, to name them in the evidence.
     said : (n_workers,) int
         State that a person said each is in, an index in `gold.STATES`; -1 for none.
     """
+    accepted, n_workers = case.accepted, case.n_workers
     if not trust.suspend:
         said = np.where(said < 0, WATCHED, said)  # nobody's answers lose their weight but by a person's word
     scoring = rescore(
-        answers, accepted, n_workers, rules_of(trust), consensus_of(n_workers), earlier=past.log_odds, said=said
+        case.answers,
+        accepted,
+        n_workers,
+        rules_of(trust),
+        consensus_of(n_workers),
+        earlier=case.past.log_odds,
+        said=said,
     )
     standing, ordered = scoring.standing, scoring.answers
     table = LabelTable.from_arrays(
@@ -185,70 +129,5 @@ def judge(
         state=tuple(state),
         reason=tuple(reason),
         void_from=np.where(standing.suspended & trust.suspend, void, -1),
-        evidence=_evidence(scoring, counted, (agreed, met), past, labels, state, reason),
+        evidence=evidence(case, scoring, counted, (agreed, met), state, reason),
     )
-
-
-def _evidence(
-    scoring: Scoring,
-    counted: GoldScore,
-    agreement: tuple[Floats, Floats],
-    past: Earlier,
-    labels: tuple[str, ...],
-    state: list[str],
-    reason: list[str],
-) -> tuple[dict[str, Any], ...]:
-    """Put the numbers behind each standing into JSON's types, rounded to what they tell."""
-    standing, (agreed, met) = scoring.standing, agreement
-    right, total = agreed + counted.right_by_label, met + counted.total_by_label
-    overall = Believed(
-        past.alpha + agreed.sum(axis=1) + counted.right,
-        past.beta + (met - agreed).sum(axis=1) + (counted.total - counted.right),
-    )
-    by_label = Believed(1 + right, 1 + total - right)
-    columns = {
-        "chance_bad": _rounded(standing.chance_bad),
-        "log_ratio": _rounded(standing.both.now - np.log(HEAD)),
-        "gold_log_ratio": _rounded(standing.gold.now - np.log(HEAD)),
-        "accuracy": _distributions(overall),
-        "agreed": _rounded(agreed.sum(axis=1)),
-        "met": _rounded(met.sum(axis=1)),
-        "earlier": _rounded(past.log_odds),
-        "void": np.bincount(scoring.answers.worker[scoring.outside], minlength=standing.state.size).tolist(),
-    }
-    base_rate = round(standing.base_rate, 3)
-    per_label: list[list[dict[str, Any]]] = [[] for _ in state]
-    workers, values = np.nonzero(total >= _LEAST_WEIGHT)
-    told = _distributions(Believed(by_label.alpha[workers, values], by_label.beta[workers, values]))
-    weights = _rounded(total[workers, values])
-    for worker, value, one, weight in zip(workers.tolist(), values.tolist(), told, weights, strict=True):
-        per_label[worker].append({"label": labels[value], **one, "weight": weight})
-    return tuple(
-        {
-            "policy": {"state": state[worker], "reason": reason[worker]},
-            "chance_bad": columns["chance_bad"][worker],
-            "base_rate": base_rate,
-            "log_ratio": columns["log_ratio"][worker],
-            "gold_log_ratio": columns["gold_log_ratio"][worker],
-            "gold": {"right": right_gold, "total": total_gold},
-            "agreement": {"agreed": columns["agreed"][worker], "of": columns["met"][worker]},
-            "accuracy": columns["accuracy"][worker],
-            "labels": per_label[worker],
-            "earlier_log_odds": columns["earlier"][worker],
-            "without_weight": columns["void"][worker],
-        }
-        for worker, (right_gold, total_gold) in enumerate(
-            zip(counted.right.tolist(), counted.total.tolist(), strict=True)
-        )
-    )
-
-
-def _distributions(believed: Believed) -> list[dict[str, float]]:
-    low, high = believed.interval(_INTERVAL)
-    rows = zip(_rounded(believed.mean), _rounded(low), _rounded(high), strict=True)
-    return [{"mean": mean, "low": least, "high": most} for mean, least, most in rows]
-
-
-def _rounded(values: Floats) -> list[float]:
-    found: list[float] = np.round(values, 4).tolist()
-    return found

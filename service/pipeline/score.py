@@ -14,6 +14,7 @@ import numpy as np
 
 from gold.standing import STATES
 from service import judging
+from service.case import Case
 from service.judging import Judged
 from service.pipeline.stage import Stage
 from service.spec import read_spec
@@ -44,15 +45,12 @@ async def run(stage: Stage) -> None:
     for one in before:
         if one.by == "person":
             said[one.worker_no] = STATES.index(one.state)
+    names = {one.worker_no: one.worker_id for one in before}
     judged = await asyncio.to_thread(
         judging.judge,
-        judging.answers_of(facts.item, facts.worker, facts.label, facts.submitted),
-        mask,
-        job.n_workers,
+        Case.of(facts, mask, spec.task.labels, names, job.n_workers, past),
         spec.trust,
-        spec.task.labels,
         said,
-        judging.Earlier.of(past, job.n_workers),
     )
     now = stage.clock.now()
     rest = max(stage.service.settings.pipeline.infer_debounce, _REST * (now - started).total_seconds())

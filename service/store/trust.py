@@ -11,7 +11,7 @@ from msgspec import Struct
 from service.store.dues import Connection
 
 _STANDINGS = """
-SELECT worker_no, trust_state, trust_by, trust_reason FROM job_worker WHERE job_no = $1 ORDER BY worker_no
+SELECT worker_no, worker_id, trust_state, trust_by, trust_reason FROM job_worker WHERE job_no = $1 ORDER BY worker_no
 """
 _FIND = """
 SELECT worker_no, worker_id, trust_state, trust_by, trust_reason, trust, barred FROM job_worker
@@ -59,6 +59,7 @@ class Standing(Struct, frozen=True):
     """What is believed of a worker now; by: the policy, or a person."""
 
     worker_no: int
+    worker_id: str
     state: str
     by: str
     reason: str

@@ -1,0 +1,108 @@
+"""The numbers behind what is believed of workers, in types that JSON can carry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gold.automation import signs
+from gold.rescore import Scoring
+from gold.score import GoldScore
+from gold.sequential import HEAD
+from gold.trust import Trust as Believed
+from service.case import Case, Floats
+
+_LEAST_WEIGHT = 0.5  # of what is known of a worker on a label, before it is said
+_INTERVAL = 0.9
+
+
+def evidence(
+    case: Case,
+    scoring: Scoring,
+    counted: GoldScore,
+    agreement: tuple[Floats, Floats],
+    state: list[str],
+    reason: list[str],
+) -> tuple[dict[str, Any], ...]:
+    """Put the numbers behind each worker's standing into JSON's types, rounded to what they tell.
+
+    Parameters
+    ----------
+    agreement : (floats, floats)
+        What `gold.evidence.soft_counts` gives, (n_workers, n_labels) each: agreed, and of how much.
+    state, reason : list of str
+        What the policy has each worker be, and why.
+    """
+    standing, (agreed, met) = scoring.standing, agreement
+    right, total = agreed + counted.right_by_label, met + counted.total_by_label
+    overall = Believed(
+        case.past.alpha + agreed.sum(axis=1) + counted.right,
+        case.past.beta + (met - agreed).sum(axis=1) + (counted.total - counted.right),
+    )
+    by_label = Believed(1 + right, 1 + total - right)
+    columns = {
+        "chance_bad": _rounded(standing.chance_bad),
+        "log_ratio": _rounded(standing.both.now - np.log(HEAD)),
+        "gold_log_ratio": _rounded(standing.gold.now - np.log(HEAD)),
+        "accuracy": _distributions(overall),
+        "agreed": _rounded(agreed.sum(axis=1)),
+        "met": _rounded(met.sum(axis=1)),
+        "earlier": _rounded(case.past.log_odds),
+        "void": np.bincount(scoring.answers.worker[scoring.outside], minlength=standing.state.size).tolist(),
+    }
+    base_rate = round(standing.base_rate, 3)
+    per_label: list[list[dict[str, Any]]] = [[] for _ in state]
+    workers, values = np.nonzero(total >= _LEAST_WEIGHT)
+    told = _distributions(Believed(by_label.alpha[workers, values], by_label.beta[workers, values]))
+    weights = _rounded(total[workers, values])
+    for worker, value, one, weight in zip(workers.tolist(), values.tolist(), told, weights, strict=True):
+        per_label[worker].append({"label": case.labels[value], **one, "weight": weight})
+    automation = _automation(case, scoring)
+    return tuple(
+        {
+            "policy": {"state": state[worker], "reason": reason[worker]},
+            "chance_bad": columns["chance_bad"][worker],
+            "base_rate": base_rate,
+            "log_ratio": columns["log_ratio"][worker],
+            "gold_log_ratio": columns["gold_log_ratio"][worker],
+            "gold": {"right": right_gold, "total": total_gold},
+            "agreement": {"agreed": columns["agreed"][worker], "of": columns["met"][worker]},
+            "accuracy": columns["accuracy"][worker],
+            "labels": per_label[worker],
+            "earlier_log_odds": columns["earlier"][worker],
+            "without_weight": columns["void"][worker],
+            "automation": automation.get(worker, []),
+        }
+        for worker, (right_gold, total_gold) in enumerate(
+            zip(counted.right.tolist(), counted.total.tolist(), strict=True)
+        )
+    )
+
+
+def _automation(case: Case, scoring: Scoring) -> dict[int, list[dict[str, Any]]]:
+    """Return the signs that a worker automates, by worker: for a person to judge, they suspend nobody."""
+    ordered, posterior = scoring.answers, scoring.consensus.posterior
+    counted = np.bincount(ordered.item[~scoring.outside], minlength=posterior.shape[0])
+    believed = np.where(counted > 0, posterior.argmax(axis=1), -1)
+    found: dict[int, list[dict[str, Any]]] = {}
+    seconds = case.seconds[ordered.assignment]
+    for sign in signs(ordered, believed, case.n_workers, posterior.shape[1], seconds=seconds):
+        told: dict[str, Any] = {"kind": sign.kind, "reason": sign.reason}
+        for name in ("chance", "p_value", "likelihood_ratio"):
+            told[name] = float(f"{getattr(sign, name):.3g}")
+        if sign.peer >= 0:
+            told["peer"] = case.worker_ids[sign.peer]
+        found.setdefault(sign.worker, []).append(told)
+    return found
+
+
+def _distributions(believed: Believed) -> list[dict[str, float]]:
+    low, high = believed.interval(_INTERVAL)
+    rows = zip(_rounded(believed.mean), _rounded(low), _rounded(high), strict=True)
+    return [{"mean": mean, "low": least, "high": most} for mean, least, most in rows]
+
+
+def _rounded(values: Floats) -> list[float]:
+    found: list[float] = np.round(values, 4).tolist()
+    return found
