@@ -130,7 +130,8 @@ def test_signs_of_automation_are_found_on_those_who_automate():
     found = signs(answers, truth, 10, K, seconds=seconds.ravel())
     kinds = {(sign.worker, sign.kind) for sign in found}
     assert {(0, "speed"), (0, "shared_errors"), (1, "shared_errors"), (2, "identical_run")} <= kinds
-    assert {sign.worker: sign.peer for sign in found if sign.kind == "shared_errors"} == {0: 1, 1: 0}
+    peers = {sign.worker: sign.peer for sign in found if sign.kind == "shared_errors"}
+    assert (peers[0], peers[1]) == (1, 0)
     strong = {sign.worker for sign in found if sign.chance > 0.5}
     assert strong == {0, 1, 2}
     assert all(sign.chance < 1 for sign in found)

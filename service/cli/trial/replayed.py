@@ -40,7 +40,7 @@ def replay(house: House, folder: Path, *, limit: int | None, withhold: int, watc
         with crowd(
             house.crowd_log, "replay", *options, "--patience", "20" if withhold else "600", str(folder)
         ) as people:
-            progress = _follow(house, job_id, people, watch)
+            progress = _follow(house, job_id, people, watch, whole=not withhold)
     seconds = time.monotonic() - started
     labels = labels_of(house, job_id)
     return {
@@ -141,8 +141,8 @@ def _launch(house: House, recorded: Recorded, spec: dict[str, Any]) -> str:
     return job_id
 
 
-def _follow(house: House, job_id: str, people: subprocess.Popen[bytes], watch: Watch) -> dict[str, Any]:
-    """Wait for the job's end, or, once the crowd has gone, until nothing moves any more."""
+def _follow(house: House, job_id: str, people: subprocess.Popen[bytes], watch: Watch, *, whole: bool) -> dict[str, Any]:
+    """Wait for the job's end, or, where answers are withheld and the crowd has gone, until nothing moves any more."""
     last_news, last = time.monotonic(), None
     while True:
         progress: dict[str, Any] = house.api("GET", f"/jobs/{job_id}/progress")
@@ -157,7 +157,8 @@ def _follow(house: House, job_id: str, people: subprocess.Popen[bytes], watch: W
             last_news, last = now, news
         if people.poll() not in (None, 0):
             raise TrialError(f"the crowd went home; its log ends: {tail(house.crowd_log)}")
-        if people.poll() == 0 and now - last_news > _CALM_SECONDS and _all_counted(house, progress):
+        calm = not whole and people.poll() == 0 and now - last_news > _CALM_SECONDS
+        if calm and _all_counted(house, progress):
             return progress
         if now - last_news > _SILENCE_SECONDS:
             raise TrialError(f"nothing has moved for {_SILENCE_SECONDS} seconds; the log is {house.log}")
