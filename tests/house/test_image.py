@@ -6,6 +6,7 @@ what the rest of the repository says.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -120,6 +121,38 @@ def test_the_password_of_postgres_is_the_one_that_is_used_and_every_variable_is_
     told = environment(COMPOSE["services"]["postgres"], POSTGRES_PASSWORD="secret")
     url = "postgresql://{POSTGRES_USER}:{POSTGRES_PASSWORD}@postgres/{POSTGRES_DB}".format(**told)
     assert environment(OURS["serve"], POSTGRES_PASSWORD="secret")["DATABASE_URL"] == url
+
+
+def test_the_image_installs_what_the_wheel_test_installs():
+    """What `test_wheel.py` proves in an empty environment holds for the image too: one lock, the same steps."""
+    [lock, build] = [rest for rest in arguments("RUN") if "uv pip" in rest]
+    assert "uv pip sync" in lock
+    assert "--require-hashes requirements/runtime.txt" in lock
+    assert "-m hatchling build -t wheel" in build
+    assert re.search(r"uv pip install [^&]*--no-deps dist/\*\.whl", build)
+    tools = (ROOT / "requirements" / "tools.txt").read_text()
+    assert {"uv", "hatchling"} <= set(re.findall(r"^([\w-]+)==", tools, re.MULTILINE)), (
+        "the tools that these lines call"
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    python = project["project"]["requires-python"]
+    bases = {line.partition(" ")[0] for line in arguments("FROM")}
+    assert bases == {"python:3.11-slim"}, "no compiler is in it, and none is installed"
+    assert python.startswith(">=3.11,"), "the base is the oldest Python that is tested"
+    assert "python -m aggregation.warm" in arguments("RUN")
+    assert importlib.util.find_spec("aggregation.warm")
+
+
+def test_the_database_is_new_enough_healthy_before_others_start_and_outlives_its_container():
+    postgres = COMPOSE["services"]["postgres"]
+    assert int(postgres["image"].removeprefix("postgres:")) >= 15
+    assert [volume.partition(":")[::2] for volume in postgres["volumes"]] == [("database", "/var/lib/postgresql/data")]
+    assert "database" in COMPOSE["volumes"]
+    assert "ports" not in postgres, "nobody outside reaches it"
+    told = postgres["environment"]
+    assert {f"--username={told['POSTGRES_USER']}", f"--dbname={told['POSTGRES_DB']}"} <= set(
+        postgres["healthcheck"]["test"]
+    )
 
 
 def test_each_service_is_shut_in_restarts_and_waits_for_the_database():
