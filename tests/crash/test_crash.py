@@ -52,7 +52,7 @@ async def test_all_in_one_process_it_is_no_different_at_named_points_and_random_
 ) -> None:
     port = free_port()
     dsns, ports = (service_dsn, service_dsn), (port, port)
-    report = await one_job(folder, dsns, ports, seed=2, n_items=10, only=IN_ONE, every=3.0)
+    report = await one_job(folder, dsns, ports, seed=2, n_items=10, only=IN_ONE, every=2.0)
     assert report.discrepancies == []
     assert_killed_at_random(report)
     assert hit(report) == set(IN_ONE)
