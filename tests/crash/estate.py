@@ -36,7 +36,8 @@ LABELS = ("ant", "bee", "cat")
 # What the marketplace does to every caller, all the time. Rules live in a process and are given to each new one.
 BAD_DAY = [
     {"operation": "ApproveAssignment", "kind": "refuse", "count": 1},
-    {"operation": "*", "kind": "throttle", "probability": 0.02, "seed": 1},
+    # Twice a process: throttled at random for ever, the service would slow down to its least pace, as it should.
+    {"operation": "*", "kind": "throttle", "probability": 0.02, "seed": 1, "count": 2},
     {"operation": "*", "kind": "drop", "probability": 0.03, "seed": 2},
     {"operation": "*", "kind": "drop_before", "probability": 0.02, "seed": 3},
     {"operation": "*", "kind": "fault_after", "probability": 0.03, "seed": 4},
