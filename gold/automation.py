@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -106,7 +106,7 @@ def _speed(worker: Ints, seconds: Floats, n_workers: int, fast: float) -> tuple[
     known = np.isfinite(seconds)
     total = np.bincount(worker[known], minlength=n_workers)
     quick = np.bincount(worker[known & (np.where(known, seconds, fast) < fast)], minlength=n_workers)
-    chance = np.where(quick > 0, binom.sf(quick - 1, total, HONEST_FAST), 1.0)
+    chance = np.where(quick > 0, bdtrc(quick - 1, total, HONEST_FAST), 1.0)
     return chance, lambda one: f"{quick[one]} of {total[one]} answers took under {fast:g} seconds."
 
 
@@ -179,7 +179,7 @@ def _clusters(
     met = np.bincount(pair, minlength=pairs.size)
     shared = np.bincount(pair, same, minlength=pairs.size)
     usually = np.bincount(pair, expected, minlength=pairs.size)
-    chance = binom.sf(shared - 1, met, np.clip(usually / met, 1e-9, 1.0))
+    chance = bdtrc(shared - 1, met, np.clip(usually / met, 1e-9, 1.0))
     # Of each worker the peer that is least to be expected.
     ranked = np.lexsort((pairs, chance, pairs // n_workers))
     least = ranked[np.flatnonzero(np.diff(pairs[ranked] // n_workers, prepend=-1))]

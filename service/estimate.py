@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from foundation.money import FeeSchedule, format_usd
+from gold.ask import AskPolicy
+from gold.operating import Cost, expected_cost
+from gold.sequential import Rules
+from service.judging import rules_of
 from service.spec import MANY_ASSIGNMENTS, Spec
+
+WATCHED = 100  # answers of a worker, gold among them, over which the cost of watching them is told
 
 
 class Alike(Struct, frozen=True):
@@ -18,6 +25,16 @@ class Alike(Struct, frozen=True):
     minimum: int
     maximum: int
     count: int
+
+
+class WorkerCost(Struct, frozen=True):
+    """What telling a worker of one accuracy from others by gold costs, over `WATCHED` answers, and what comes of it."""
+
+    accuracy: float
+    gold: Annotated[float, Meta(description="gold answers expected, until suspended")]
+    gold_cents: Annotated[float, Meta(description="what they cost, fees included")]
+    items: Annotated[float, Meta(description="answers to other items expected, until suspended")]
+    suspended: Annotated[float, Meta(description="chance to be suspended by then, on gold alone")]
 
 
 class Estimate(Struct, frozen=True, kw_only=True):
@@ -32,6 +49,13 @@ class Estimate(Struct, frozen=True, kw_only=True):
     least_cents: Annotated[int, Meta(description="the cost, were every item settled at its minimum")]
     worst_case_cents: Annotated[int, Meta(description="the cost, were every item to need its maximum")]
     higher_fee_hits: Annotated[int, Meta(description="HITs with ten or more assignments, whose fee is higher")]
+    workers: Annotated[
+        list[WorkerCost],
+        Meta(
+            description="a good worker and a random clicker over 100 answers, by the job's rules and share of gold, on "
+            "gold alone: agreement with others makes both cheaper; empty without gold"
+        ),
+    ]
     notes: Annotated[list[str], Meta(description="what a person should know before launching")]
 
     @property
@@ -104,8 +128,30 @@ def estimate(spec: Spec, fees: FeeSchedule, runs: Iterable[Alike], *, gold_there
         least_cents=sum(count * _start(least, most) * units[most] for (least, most), count in hits.items()),
         worst_case_cents=sum(count * most * units[most] for (_, most), count in hits.items()),
         higher_fee_hits=higher,
+        workers=worker_costs(spec, unit),
         notes=_notes(spec, fees, higher, n_hits * spec.bundle.gold - gold_there),
     )
+
+
+def worker_costs(spec: Spec, unit_cents: int) -> list[WorkerCost]:
+    """Return what watching a good worker and a random clicker costs, where a HIT carries gold as the spec says."""
+    if not spec.bundle.gold:
+        return []
+    places, n_labels = spec.bundle.items + spec.bundle.gold, len(spec.task.labels)
+    told = []
+    for accuracy in (spec.trust.good_accuracy, 1 / n_labels):
+        cost = _watching(accuracy, n_labels, spec.bundle.gold / places, rules_of(spec.trust))
+        gold_cents = round(cost.cents(unit_cents / places), 2)
+        told.append(
+            WorkerCost(accuracy, round(cost.gold, 2), gold_cents, round(cost.items, 2), round(cost.suspended, 4))
+        )
+    return told
+
+
+@lru_cache(maxsize=256)
+def _watching(accuracy: float, n_labels: int, share: float, rules: Rules) -> Cost:
+    """Compute the cost of a worker whose share of gold is the same whatever is believed of them, as bundles have it."""
+    return expected_cost(accuracy, n_labels, WATCHED, rules, AskPolicy(least=share, most=share))
 
 
 def _start(least: int, most: int) -> int:
@@ -127,5 +173,9 @@ def _notes(spec: Spec, fees: FeeSchedule, higher: int, gold_missing: int) -> lis
     if gold_missing > 0:
         notes.append(
             f"{gold_missing} more gold items are needed: each HIT holds {spec.bundle.gold}, each gold item in one HIT."
+        )
+    if not spec.bundle.gold and spec.trust.suspend:
+        notes.append(
+            "There is no gold: the policy watches workers by their agreement with others, and suspends nobody by it."
         )
     return notes

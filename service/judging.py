@@ -19,7 +19,7 @@ from gold.sequential import Rules
 from gold.standing import STATES, SUSPENDED, WATCHED
 from service.case import Bools, Case
 from service.evidence import evidence
-from service.spec import Trust
+from service.spec import Trust, TrustRules
 
 # Of the consensus that agreement is measured by: finer makes no difference to who is suspended.
 _TOLERANCE, _MOST_STEPS = 1e-3, 60
@@ -52,7 +52,7 @@ class Judged:
     evidence: tuple[dict[str, Any], ...]
 
 
-def rules_of(trust: Trust) -> Rules:
+def rules_of(trust: TrustRules) -> Rules:
     """Return the rules that a job's spec sets."""
     return Rules(
         good_accuracy=trust.good_accuracy,

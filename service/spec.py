@@ -122,13 +122,9 @@ class Consensus(Struct, frozen=True, forbid_unknown_fields=True):
 Chance = Annotated[float, Meta(gt=0, lt=1)]
 
 
-class Trust(Struct, frozen=True, forbid_unknown_fields=True):
-    """How workers are judged, at which errors, and whether those who are suspended are kept from the job's HITs."""
+class TrustRules(Struct, frozen=True, forbid_unknown_fields=True):
+    """The error rates of the test by which workers are judged, and what else decides about it."""
 
-    gate: Annotated[bool, Meta(description="keep suspended workers from the job's HITs by a qualification")] = True
-    suspend: Annotated[
-        bool, Meta(description="let the policy suspend; without it, it watches, and a person alone suspends")
-    ] = True
     good_accuracy: Annotated[Chance, Meta(description="a worker who is right this often is good")] = 0.85
     wrongly_suspended: Annotated[
         float, Meta(gt=0, le=0.5, description="at most this share of good workers is suspended over the horizons")
@@ -149,6 +145,15 @@ class Trust(Struct, frozen=True, forbid_unknown_fields=True):
         float,
         Meta(ge=1, le=1_000_000, description="agreement suspends nobody before gold alone is so many to one against"),
     ] = 5.0
+
+
+class Trust(TrustRules, frozen=True, forbid_unknown_fields=True):
+    """How workers are judged, at which errors, and whether those who are suspended are kept from the job's HITs."""
+
+    gate: Annotated[bool, Meta(description="keep suspended workers from the job's HITs by a qualification")] = True
+    suspend: Annotated[
+        bool, Meta(description="let the policy suspend; without it, it watches, and a person alone suspends")
+    ] = True
     earlier: Annotated[
         bool, Meta(description="let the team's earlier jobs lean on whom to watch; they suspend nobody")
     ] = True

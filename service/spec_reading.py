@@ -12,7 +12,7 @@ import msgspec
 from foundation.money import parse_usd
 from service.plain_words import shown
 from service.shape import Wrong, differences, unstorable
-from service.spec import MANY_ASSIGNMENTS, Choice, Redundancy, Requirement, Spec, SpecError
+from service.spec import MANY_ASSIGNMENTS, Choice, Redundancy, Requirement, Spec, SpecError, TrustRules
 from service.workpage.choice import LARGEST_QUESTION
 from service.workpage.room import Room
 from service.yaml_text import decode_yaml
@@ -84,12 +84,7 @@ def _inconsistencies(spec: Spec) -> Iterator[Wrong]:
     yield from _money(spec)
     yield from _task(spec.task)
     yield from _redundancy(spec.redundancy, many=spec.allow_ten_or_more)
-    if spec.trust.good_accuracy <= 1 / len(spec.task.labels):
-        yield Wrong(
-            "trust.good_accuracy",
-            f"expected more than {1 / len(spec.task.labels):.2g}, which clicking at random reaches on "
-            f"{len(spec.task.labels)} label values, got {spec.trust.good_accuracy}",
-        )
+    yield from wrong_rules(spec.trust, len(spec.task.labels))
     if sum(map(len, spec.keywords)) + 2 * len(spec.keywords) > _LONGEST_KEYWORDS:
         yield Wrong("keywords", f"expected at most {_LONGEST_KEYWORDS} characters in all")
     for number, word in enumerate(spec.keywords):
@@ -106,6 +101,16 @@ def _page(spec: Spec) -> Iterator[Wrong]:
             "bundle",
             f"expected a page with room for items: guidelines, question and label values alone make {room.page} bytes "
             f"of the {LARGEST_QUESTION} that a market takes; shorten them, or put fewer items into a HIT",
+        )
+
+
+def wrong_rules(rules: TrustRules, n_labels: int, path: str = "trust.") -> Iterator[Wrong]:
+    """Yield what of the rules cannot be on a task of so many label values."""
+    if rules.good_accuracy <= 1 / n_labels:
+        yield Wrong(
+            f"{path}good_accuracy",
+            f"expected more than {1 / n_labels:.2g}, which clicking at random reaches on {n_labels} label values, got "
+            f"{rules.good_accuracy}",
         )
 
 

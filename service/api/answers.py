@@ -29,6 +29,7 @@ _COLUMNS = (
     "assignment",
     "assignment_state",
     "superseded",
+    "weighs",
     "gold",
 )
 
@@ -43,6 +44,9 @@ class Answer(Struct, frozen=True):
     assignment: Annotated[int, Meta(description="answers handed in together have the same number")]
     assignment_state: Literal["submitted", "approved", "rejected"]
     superseded: Annotated[bool, Meta(description="a later answer of the same worker counts instead")]
+    weighs: Annotated[
+        bool, Meta(description="false where its assignment was rejected, or its worker suspended from it on")
+    ]
     gold: bool
 
 
@@ -83,6 +87,7 @@ async def list_answers(
             row.assignment_no,
             row.assignment_state,  # type: ignore[arg-type]
             row.superseded,
+            row.weighs,
             row.is_gold,
         )
 
@@ -95,6 +100,7 @@ async def list_answers(
             row.assignment_no,
             row.assignment_state,
             str(row.superseded).lower(),
+            str(row.weighs).lower(),
             str(row.is_gold).lower(),
         )
 

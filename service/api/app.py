@@ -12,6 +12,7 @@ from service.api import (
     assignments,
     auth,
     documents,
+    dry_runs,
     estimates,
     items,
     job_actions,
@@ -31,7 +32,7 @@ from service.store.keys import Caller
 _BY_TAG = {
     "jobs": (jobs, job_actions, estimates, progress),
     "items": (uploads, items),
-    "results": (labels, runs, answers, assignments, workers, trust),
+    "results": (labels, runs, answers, assignments, workers, trust, dry_runs),
     "keys": (keys,),
     "description": (documents,),
 }

@@ -32,6 +32,7 @@ _COMMANDS: Final = {
     "items": ("service.cli.items:items", "Bring items and gold into a job."),
     "labels": ("service.cli.labels:labels", "Take labels out of a job."),
     "workers": ("service.cli.workers:workers", "See what a job's workers are worth."),
+    "trust": ("service.cli.trust:trust", "See why workers are trusted or not, suspend them, and try rules."),
     "aggregate": ("service.cli.aggregate:aggregate", "Infer labels from a file of answers, without any service."),
     "demo": ("service.cli.demo:demo", "See a job go from items to labels, with a made-up crowd."),
     "replay": ("service.cli.replay:replay", "Send recorded answers through the whole of Assay, and compare."),

@@ -16,7 +16,9 @@ SELECT a.assignment_no, a.slot, i.external_id, i.is_gold, w.worker_id, a.label, 
         SELECT FROM answer b JOIN assignment t ON t.job_no = b.job_no AND t.assignment_no = b.assignment_no
         WHERE b.job_no = a.job_no AND b.item_no = a.item_no AND b.worker_no = a.worker_no AND t.state <> 'rejected'
           AND (b.submitted_at, t.market_assignment_id) > (a.submitted_at, s.market_assignment_id)
-    )
+    ),
+    s.state <> 'rejected' AND (w.void_from IS NULL
+        OR (a.submitted_at, s.market_assignment_id, a.slot) < (w.void_from, w.void_assignment, w.void_slot))
 FROM (
     SELECT * FROM answer b WHERE b.job_no = $1 AND (b.assignment_no, b.slot) > ($2, $3)
       AND ($4 OR (SELECT NOT j.is_gold FROM item j WHERE j.job_no = b.job_no AND j.item_no = b.item_no))
@@ -30,7 +32,11 @@ ORDER BY a.assignment_no, a.slot
 
 
 class AnswerRow(Struct, frozen=True):
-    """One worker's answer to one item; superseded: a later answer of the same worker counts instead."""
+    """One worker's answer to one item.
+
+    superseded: a later answer of the same worker counts instead; weighs: neither its assignment was rejected nor its
+    worker suspended from it on.
+    """
 
     assignment_no: int
     slot: int
@@ -41,6 +47,7 @@ class AnswerRow(Struct, frozen=True):
     submitted_at: datetime
     assignment_state: str
     superseded: bool
+    weighs: bool
 
 
 async def page(conn: Connection, job_no: int, *, after: tuple[int, int], gold: bool, limit: int) -> list[AnswerRow]:

@@ -9,7 +9,7 @@ import asyncpg
 
 from foundation.ids import new_id
 from service.store import pace
-from tests.api.conftest import Api
+from tests.api.conftest import Api, golds, items
 
 
 class Facts:
@@ -140,3 +140,26 @@ class Facts:
             list(matrix),
             run_no,
         )
+
+
+async def watched_job(api: Api, conn: asyncpg.Connection, **changes: object) -> tuple[str, Facts, list[str]]:
+    """Make a running job on which six good workers and two clickers did ten HITs of four items and two gold items.
+
+    Returns its id, its facts, and the workers' ids, the clickers' last.
+    """
+    job_id = await api.job(**changes)
+    await api.upload(job_id, items(40))
+    await api.upload(job_id, golds(20), "gold")
+    await conn.execute("UPDATE job SET state = 'running', launched_at = now() WHERE job_id = $1", job_id)
+    facts = await Facts.of(api, conn, job_id)
+    numbers = [await facts.worker(f"AW{number}") for number in range(8)]
+    for step in range(10):
+        asked = [*range(4 * step, 4 * step + 4), 40 + 2 * step, 41 + 2 * step]
+        hit = await facts.hit(asked)
+        for number in numbers:
+            # Label value 0 is right of gold, and the item's number modulo 3 of an item; clickers take turns.
+            right = [0 if item_no >= 40 else item_no % 3 for item_no in asked]
+            given = right if number < 6 else [(item_no + step + number) % 3 for item_no in asked]
+            await facts.answers(hit, number, list(zip(asked, given, strict=True)), later=60 * step + number)
+    rows = await conn.fetch("SELECT worker_id FROM job_worker WHERE job_no = $1 ORDER BY worker_no", facts.job_no)
+    return job_id, facts, [row[0] for row in rows]

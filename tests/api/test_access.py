@@ -94,6 +94,7 @@ BODIES = {
     "changeJob": {"budget": "1.00"},
     "withdrawItems": {"external_ids": ["item-0"]},
     "setTrust": {"state": "suspended", "reason": "why"},
+    "dryRunTrust": {},
 }
 
 

@@ -43,7 +43,8 @@ def test_ten_assignments_cost_a_higher_fee_and_start_as_ten() -> None:
     assert (nine.worst_case_cents, nine.higher_fee_hits) == (9 * 120, 0)
     assert (ten.worst_case_cents, ten.least_cents, ten.higher_fee_hits) == (10 * 140, 10 * 140, 1)
     assert "ten or more" in ten.notes[0]
-    assert estimate(spec, NONE, [Alike(3, 10, 1)]).notes == [], "where nothing is taken, nothing changes at ten"
+    free = estimate(spec, NONE, [Alike(3, 10, 1)])
+    assert not any("ten or more" in note for note in free.notes), "where nothing is taken, nothing changes at ten"
 
 
 def test_nothing_costs_nothing() -> None:
@@ -71,3 +72,21 @@ def test_what_slice_reserves_is_the_estimate(runs: list[Alike], size: int, fees:
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_no_item_is_lost_between_bundles(size: int) -> None:
     assert bundles([Alike(1, 1, 7), Alike(1, 1, 1), Alike(1, 1, 3)], size).total() == -(-11 // size)
+
+
+def test_what_watching_a_worker_costs_is_told_by_the_share_of_gold() -> None:
+    """The more gold a HIT carries, the sooner a clicker is suspended, and the more a good worker costs."""
+    few, many = (
+        estimate(check_spec(SPEC | {"bundle": {"items": 6, "gold": gold}}), MTURK, [Alike(2, 3, 60)]).workers
+        for gold in (1, 4)
+    )
+    for good, clicker in (few, many):
+        assert (good.accuracy, clicker.accuracy) == (0.85, pytest.approx(1 / 3))
+        assert clicker.gold < good.gold
+        assert good.suspended < 0.01 < 0.6 < clicker.suspended
+    assert few[0].gold == pytest.approx(100 / 7, rel=0.02)
+    assert few[0].gold_cents == pytest.approx(few[0].gold * 6 / 7, abs=0.01)
+    assert many[1].items < few[1].items
+    bare = estimate(check_spec(SPEC), MTURK, [Alike(2, 3, 60)])
+    assert bare.workers == []
+    assert "There is no gold" in bare.notes[-1]

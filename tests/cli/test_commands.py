@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.facts import Facts
+from tests.api.facts import Facts, watched_job
 from tests.cli.conftest import EXAMPLES, Shell
 
 PETS, ITEMS, GOLD = (str(EXAMPLES / name) for name in ("pets.yaml", "pets-items.csv", "pets-gold.csv"))
@@ -219,3 +219,33 @@ async def test_a_bad_spec_is_explained(shell: Shell, tmp_path: Path) -> None:
     result = await shell("job", "check", str(spec))
     assert result.exit_code == 1
     assert "  budgt: is not known here; did you mean budget?" in result.stderr.splitlines()
+
+
+async def test_rules_are_tried_before_they_are_switched_on(shell: Shell) -> None:
+    async with shell.api.service.pool.acquire() as conn:
+        job_id, _, workers = await watched_job(shell.api, conn)
+    told = (await shell("trust", "dry-run", job_id)).output.splitlines()
+    assert {line.split()[0] for line in told[1:3]} == set(workers[6:])
+    assert told[3].startswith("2 of 8 workers; of those who are 85% right, at most 0.08 expected among them.")
+    assert "Suspended on gold alone over 50 gold answers: 50% right" in told[4]
+    strict = await shell.json("trust", "dry-run", job_id, "--wrongly-suspended", "1e-20", "--corroboration", "1000")
+    assert (strict["suspended"], strict["rules"]["corroboration"]) == ([], 1000)
+    assert "nobody" in (await shell("trust", "dry-run", job_id, "--wrongly-suspended", "1e-20")).output
+    wrong = await shell("trust", "dry-run", job_id, "--good-accuracy", "0.2")
+    assert (wrong.exit_code, "expected more than 0.33" in wrong.stderr) == (1, True)
+
+
+async def test_a_person_has_the_last_word_on_a_worker(shell: Shell) -> None:
+    async with shell.api.service.pool.acquire() as conn:
+        job_id, _, [worker, *_] = await watched_job(shell.api, conn)
+    said = (await shell("trust", "suspend", job_id, worker, "--reason", "left the company")).output
+    assert f"{worker} is suspended by person. left the company" in said
+    assert "is trusted by person" in (await shell("trust", "keep", job_id, worker, "--reason", "is back")).output
+    released = (await shell("trust", "release", job_id, worker)).output.splitlines()
+    assert released[0].startswith(f"{worker} is probation by policy.")
+    assert [line.split("  ")[1].split(":")[0] for line in released[1:]] == [
+        "probation by policy",
+        "trusted by person",
+        "suspended by person",
+    ]
+    assert (await shell("trust", "show", job_id, worker)).output.splitlines() == released
