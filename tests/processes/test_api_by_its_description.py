@@ -26,7 +26,7 @@ from tests.api.conftest import Api, golds, items, make_key, open_service
 from tests.api.facts import Facts
 from tests.processes.conftest import Process, free_port
 
-SEED = 20260105
+SEED = 20260106
 EXAMPLES = 20  # of each operation, beside those that cover its schema
 JOB = "/v1/jobs/{job_id}"
 WORK = f"{JOB}/assignments/{{assignment}}"
