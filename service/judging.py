@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aggregation import ConvergenceWarning, LabelTable
+from aggregation import ConvergenceWarning, LabelTable, Result
 from aggregation.dawid_skene import dawid_skene
 from aggregation.gold import Clamp
 from gold.evidence import Answers, soft_counts
@@ -22,7 +22,7 @@ from service.evidence import evidence
 from service.spec import Trust, TrustRules
 
 # Of the consensus that agreement is measured by: finer makes no difference to who is suspended.
-_TOLERANCE, _MOST_STEPS = 1e-3, 60
+_TOLERANCE, _MOST_STEPS = 1e-2, 25
 
 Integers = npt.NDArray[np.int64]
 
@@ -66,22 +66,26 @@ def rules_of(trust: TrustRules) -> Rules:
 
 
 def consensus_of(n_workers: int) -> Infer:
-    """Return how the consensus is inferred that agreement is measured by.
+    """Return how the consensus is inferred that agreement is measured by, for one scoring.
 
-    Cold, and a model of independent errors, whatever the job's own method: what is believed of workers is then a
-    function of the facts, and a worker's own answer can be divided out of it.
+    A model of independent errors, whatever the job's own method, so that a worker's own answer can be divided out of
+    it. The first run of a scoring is cold, over all answers; those after it, over fewer, start where it ended: so what
+    is believed of workers is a function of the facts, and nothing of an earlier scoring goes in.
     """
+    first: list[Result] = []
 
     def infer(answers: Answers, accepted: Bools) -> Consensus:
         n_items, n_labels = accepted.shape
         table = LabelTable.from_arrays(
             answers.item, answers.worker, answers.label, n_labels, n_items=n_items, n_workers=n_workers
         )
+        clamp = Clamp.from_gold(accepted, n_items, n_labels)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             result = dawid_skene(
-                table, Clamp.from_gold(accepted, n_items, n_labels), tol=_TOLERANCE, max_iter=_MOST_STEPS
+                table, clamp, start=first[0] if first else None, tol=_TOLERANCE, max_iter=_MOST_STEPS, accelerate=False
             )
+        first.append(result)
         if result.confusion is None:
             raise AssertionError("Dawid and Skene's model has confusion matrices")
         return Consensus(result.posterior, result.confusion)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from aggregation import ConvergenceWarning, LabelTable, Result, aggregate
 from foundation.ids import new_id
 from service.pipeline.stage import Stage
-from service.store import answer_arrays, briefs, dues, runs
+from service.store import answer_arrays, briefs, dues, events, runs
 from service.store.runs import JobToInfer, NewRun
 
 # What interim runs take instead of a method that makes many climbs; see docs/adr/0007.
@@ -43,7 +43,7 @@ async def run(stage: Stage) -> None:
         earlier = None if job.closing else await runs.last_parameters(conn, job_no, job.n_labels)
     if not item.size:
         async with conn.transaction():
-            await runs.uncount(conn, job_no, started)
+            await _uncount(stage, started, closing=job.closing)
             await dues.finish(conn, stage.due, now=started)
         return
     table = LabelTable.from_arrays(item, worker, label, job.n_labels, n_items=job.n_items, n_workers=job.n_workers)
@@ -69,7 +69,7 @@ async def run(stage: Stage) -> None:
     rest = timedelta(seconds=max(debounce, _REST * (now - started).total_seconds()))
     async with conn.transaction():
         await briefs.lock(conn, job_no)
-        await runs.uncount(conn, job_no, now)
+        await _uncount(stage, now, closing=job.closing)
         await runs.save(
             conn,
             job_no,
@@ -81,6 +81,16 @@ async def run(stage: Stage) -> None:
         )
         await dues.finish(conn, stage.due, now=now, then={"decide": now})
         await dues.postpone(conn, stage.due, now + rest)
+
+
+async def _uncount(stage: Stage, now: datetime, *, closing: bool) -> None:
+    bare = await runs.uncount(stage.conn, stage.due.subject, now, closing=closing)
+    if bare:
+        message = (
+            f"settled items without an answer that weighs: {bare}, as their workers were suspended later; they keep "
+            "their label, with a confidence of 0"
+        )
+        await events.record(stage.conn, stage.due.subject, now, "bare", message)
 
 
 def infer(

@@ -58,16 +58,20 @@ _CONFUSED = """
 UPDATE job_worker SET confusion = c.confusion, confusion_run = $2 FROM pg_temp.confused c
 WHERE job_worker.job_no = $1 AND job_worker.worker_no = c.worker_no
 """
-# An open item of which no answer counts any more is as uncertain as before the first; what was said of it stays.
+# An item of which no answer counts any more is as uncertain as before the first; what was said of it stays. Of settled
+# ones, which nobody is asked about again, that is said when the job closes.
 _UNCOUNT = """
 WITH lost AS (
     UPDATE consensus c SET n_answers = 0, confidence = 0, revision = c.revision + 1 FROM item i
-    WHERE c.job_no = $1 AND c.n_answers > 0 AND i.job_no = $1 AND i.item_no = c.item_no AND i.state = 'open'
+    WHERE c.job_no = $1 AND c.n_answers > 0 AND i.job_no = $1 AND i.item_no = c.item_no
+      AND (i.state = 'open' OR ($3 AND i.settled_by IN ('target', 'maximum')))
       AND NOT EXISTS (SELECT FROM counting_answer a WHERE a.job_no = $1 AND a.item_no = c.item_no)
-    RETURNING c.item_no, c.revision, c.run_no, c.label
+    RETURNING c.item_no, c.revision, c.run_no, c.label, i.state
+), told AS (
+    INSERT INTO consensus_history (job_no, item_no, revision, at, run_no, label, confidence, n_answers, state)
+    SELECT $1, item_no, revision, $2, run_no, label, 0, 0, state FROM lost
 )
-INSERT INTO consensus_history (job_no, item_no, revision, at, run_no, label, confidence, n_answers, state)
-SELECT $1, item_no, revision, $2, run_no, label, 0, 0, 'open' FROM lost
+SELECT count(*) FROM lost WHERE state = 'settled'
 """
 _BANDS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
 
@@ -162,9 +166,12 @@ async def last_parameters(
     return confusion, np.array(last["prevalence"], dtype=np.float64)
 
 
-async def uncount(conn: Connection, job_no: int, now: datetime) -> None:
-    """Take its confidence from the consensus of open items whose answers have all lost their weight."""
-    await conn.execute(_UNCOUNT, job_no, now)
+async def uncount(conn: Connection, job_no: int, now: datetime, *, closing: bool) -> int:
+    """Take its confidence from the consensus of items whose answers have all lost their weight.
+
+    Returns how many of them were settled, which are looked at when the job closes.
+    """
+    return int(await conn.fetchval(_UNCOUNT, job_no, now, closing))
 
 
 async def save(

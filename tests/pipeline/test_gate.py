@@ -125,3 +125,21 @@ async def test_a_job_without_a_gate_asks_the_market_for_none(house):
         house.market.work(name, lambda _: 1)
     await house.until(house.is_state(job, "done"))
     assert house.market.qualified == set()
+
+
+async def test_a_settled_label_that_rests_on_nothing_says_so_when_the_job_closes(house):
+    redundancy = {"minimum": 1, "maximum": 1, "target_confidence": 1.0}
+    job = await house.job(items=["one", "two"], bundle={"items": 1, "gold": 0}, redundancy=redundancy)
+    await house.step()
+    assert house.market.work("ABAD", lambda _: 0, limit=1) == 1
+    await house.step()
+    await house.step()
+    [[settled]] = await house.rows("SELECT item_no FROM item WHERE state = 'settled'")
+    await judge(house, job, "suspended", "ABAD")
+    await house.step()
+    house.market.work("AGOOD", lambda _: 1)
+    await house.until(house.is_state(job, "done"))
+    rows = await house.rows("SELECT item_no = $1, label, confidence > 0, n_answers FROM consensus ORDER BY 1", settled)
+    assert rows == [(False, 1, True, 1), (True, 0, False, 0)], "nobody is asked again, and nothing is claimed"
+    [[message]] = await house.rows("SELECT message FROM job_event WHERE kind = 'bare'")
+    assert message.startswith("settled items without an answer that weighs: 1,")
