@@ -13,6 +13,10 @@ from service.store.dues import Connection
 _STANDINGS = """
 SELECT worker_no, worker_id, trust_state, trust_by, trust_reason FROM job_worker WHERE job_no = $1 ORDER BY worker_no
 """
+_BELIEVED = """
+SELECT worker_no, worker_id, trust_state, trust_by, trust_reason, trust, barred FROM job_worker WHERE job_no = $1
+ORDER BY worker_no
+"""
 _FIND = """
 SELECT worker_no, worker_id, trust_state, trust_by, trust_reason, trust, barred FROM job_worker
 WHERE job_no = $1 AND worker_id = $2
@@ -106,6 +110,11 @@ class Change(Struct, frozen=True):
 async def standings(conn: Connection, job_no: int) -> list[Standing]:
     """Return what is believed of each of a job's workers."""
     return [Standing(*row) for row in await conn.fetch(_STANDINGS, job_no)]
+
+
+async def believed(conn: Connection, job_no: int) -> list[Believed]:
+    """Return what a job believes of each of its workers, with the numbers; docs/gold.md says what these are."""
+    return [Believed(*row) for row in await conn.fetch(_BELIEVED, job_no)]
 
 
 async def find(conn: Connection, job_no: int, worker_id: str) -> Believed | None:

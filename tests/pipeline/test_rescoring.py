@@ -139,6 +139,8 @@ async def test_scores_do_not_depend_on_the_order_of_arrival(house):
 async def test_what_a_turncoat_gave_before_they_turned_counts_and_nothing_of_a_clicker(house):
     job = await filled(house, 1)
     found = await score(house, job)
+    async with house.service.pool.acquire() as conn:
+        assert [one.state for one in await trust.believed(conn, job)][5:] == ["suspended"] * 3
     counted = dict(
         await house.rows(
             """SELECT split_part(market_worker_id, 'W', 2), count(c.item_no) FROM job_worker w

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from msgspec import structs
 
+from service.pipeline.decide import decide
 from service.store import trust
+from service.store.decisions import JobState
 
 N_LABELS = 3
 
@@ -94,3 +97,24 @@ async def test_clickers_are_suspended_and_gated_and_labels_get_better_for_less(h
     assert await right(house, job) > await right(house, ungated) + 0.02
     spent = "SELECT spent_cents FROM job WHERE job_no = $1"
     assert await house.value(spent, job) < await house.value(spent, ungated)
+
+
+def test_labels_are_closed_after_the_last_scoring_and_the_job_after_the_last_run():
+    over = JobState("job", "running", open_items=0, open_effects=0, closing_run=None, has_answers=True)
+    told = [
+        decide(structs.replace(over, **state), [], [])
+        for state in (
+            {"scored": False},
+            {"scored": True},
+            {"scored": True, "closing_run": True, "inferred": False},
+            {"scored": False, "closing_run": True},
+            {"scored": True, "closing_run": True},
+        )
+    ]
+    assert [(one.score, one.infer, one.deliver) for one in told] == [
+        (True, False, False),
+        (False, True, False),
+        (False, True, False),
+        (True, False, False),
+        (False, False, True),
+    ]
