@@ -11,6 +11,7 @@ from gold.rescore import Scoring
 from gold.score import GoldScore
 from gold.sequential import HEAD
 from gold.trust import Trust as Believed
+from gold.worth import information
 from service.case import Case, Floats
 
 _LEAST_WEIGHT = 0.5  # of what is known of a worker on a label, before it is said
@@ -49,6 +50,7 @@ def evidence(
         "agreed": _rounded(agreed.sum(axis=1)),
         "met": _rounded(met.sum(axis=1)),
         "earlier": _rounded(case.past.log_odds),
+        "told": _rounded(information(scoring.consensus.confusion)),
         "void": np.bincount(scoring.answers.worker[scoring.outside], minlength=standing.state.size).tolist(),
     }
     base_rate = round(standing.base_rate, 3)
@@ -71,6 +73,7 @@ def evidence(
             "accuracy": columns["accuracy"][worker],
             "labels": per_label[worker],
             "earlier_log_odds": columns["earlier"][worker],
+            "nats_an_answer": columns["told"][worker],
             "without_weight": columns["void"][worker],
             "automation": automation.get(worker, []),
         }

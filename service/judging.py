@@ -17,6 +17,7 @@ from gold.rescore import Consensus, Infer, Scoring, rescore
 from gold.score import GoldScore, score
 from gold.sequential import Rules
 from gold.standing import STATES, SUSPENDED, WATCHED
+from gold.worth import RestPolicy, resting
 from service.case import Bools, Case
 from service.evidence import evidence
 from service.spec import Trust, TrustRules
@@ -42,6 +43,9 @@ class Judged:
         Of suspended workers, the row of the facts from which on their answers have no weight; -1 for the others.
     evidence : tuple of dict
         The numbers behind it, in types that JSON can carry.
+    resting : (n_workers,) bool
+        Whose answers tell so little beside the others' that they may rest. Never whoever is watched: the job is still
+        learning of them.
     """
 
     scoring: Scoring
@@ -50,6 +54,7 @@ class Judged:
     reason: tuple[str, ...]
     void_from: Integers
     evidence: tuple[dict[str, Any], ...]
+    resting: Bools
 
 
 def rules_of(trust: TrustRules) -> Rules:
@@ -124,6 +129,8 @@ def judge(case: Case, trust: Trust, said: Integers) -> Judged:
     if not trust.suspend:
         for worker in np.flatnonzero(standing.state == SUSPENDED).tolist():
             state[worker], reason[worker] = "watched", f"Watched, as the policy may not suspend. {reason[worker]}"
+    n_answers = np.bincount(ordered.worker[~scoring.outside], minlength=n_workers)
+    rests = resting(scoring.consensus.confusion, n_answers, standing.suspended, RestPolicy(share=trust.rest))
     void = np.full(n_workers, -1)
     first = np.flatnonzero(standing.discarded)[::-1]
     void[ordered.worker[first]] = ordered.assignment[first]
@@ -134,4 +141,5 @@ def judge(case: Case, trust: Trust, said: Integers) -> Judged:
         reason=tuple(reason),
         void_from=np.where(standing.suspended & trust.suspend, void, -1),
         evidence=evidence(case, scoring, counted, (agreed, met), state, reason),
+        resting=rests & (standing.state != WATCHED),
     )

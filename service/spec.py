@@ -157,6 +157,17 @@ class Trust(TrustRules, frozen=True, forbid_unknown_fields=True):
     earlier: Annotated[
         bool, Meta(description="let the team's earlier jobs lean on whom to watch; they suspend nobody")
     ] = True
+    rest: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="workers whose answers tell less than this share of the median's get no new HITs; 0: all do",
+        ),
+    ] = 0.0
+    rest_patience: Annotated[
+        int, Meta(ge=60, le=604_800, description="seconds without an answer, after which nobody rests any more")
+    ] = 900
 
 
 class Spec(Struct, frozen=True, forbid_unknown_fields=True):

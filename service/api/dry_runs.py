@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -25,7 +25,6 @@ from service.store.answer_arrays import Facts
 from service.store.trust import Standing
 
 _LARGEST = 16 * 1024
-_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)  # of Postgres' time
 
 
 class WouldSuspend(Struct, frozen=True):
@@ -114,7 +113,7 @@ def _view(told: DryRun, rules: TrustRules, facts: Facts, standing: Mapping[int, 
         suspended=[
             WouldSuspend(
                 worker=standing[one.worker].worker_id,
-                at=_BEGINNING + timedelta(microseconds=one.submitted),
+                at=answer_arrays.BEGINNING + timedelta(microseconds=one.submitted),
                 assignment=int(facts.assignment[one.assignment]),
                 slot=int(facts.slot[one.assignment]),
                 gold_right=one.gold_right,

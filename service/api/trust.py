@@ -46,6 +46,9 @@ class TrustView(Struct, frozen=True):
     reason: str
     evidence: Annotated[dict[str, Any], Meta(description="the numbers that the policy goes by, as they stand")]
     kept_out: Annotated[bool, Meta(description="whether the market is known to keep the worker from the job's HITs")]
+    resting: Annotated[
+        bool, Meta(description="gets no new HITs while others tell more by their answers; it is no suspicion")
+    ]
     history: Annotated[list[TrustChange], Meta(description="the latest first")]
 
 
@@ -137,6 +140,7 @@ async def _view(conn: Connection, job: Job, found: Believed) -> TrustView:
         reason=found.reason,
         evidence=found.evidence,
         kept_out=found.barred,
+        resting=found.resting,
         history=[
             TrustChange(one.revision, one.at, one.state, one.by, one.reason, one.evidence)  # type: ignore[arg-type]
             for one in changes

@@ -22,8 +22,8 @@ from service.store import answer_arrays, briefs, dues, earlier, events, runs, sc
 from service.store.answer_arrays import Facts
 from service.store.trust import Standing, Verdict
 
-_REST = 4.0  # the next scoring rests for so many times the length of this one, as runs do
-_SHOWN = 5  # workers named in an event
+_REST = 8.0  # the next scoring rests for so many times the length of this one
+_FEW = 6  # workers, of whom a half says something
 _ENDED = {"done", "cancelled"}
 
 
@@ -56,8 +56,11 @@ async def run(stage: Stage) -> None:
     rest = max(stage.service.settings.pipeline.infer_debounce, _REST * (now - started).total_seconds())
     async with conn.transaction():
         state = await briefs.lock(conn, job_no)
-        changed = await _save(stage, judged, verdicts(judged, facts), before, now, ended=state in _ENDED)
+        found = verdicts(judged, facts)
+        changed = await _save(stage, judged, found, before, now, ended=state in _ENDED)
         then = {"decide": now, "infer": now} if changed else {"decide": now} if job.closing else {}
+        if spec.trust.rest and not job.closing and state not in _ENDED:
+            then |= await _rest(stage, judged, facts, timedelta(seconds=spec.trust.rest_patience), now)
         await dues.finish(conn, stage.due, now=now, then=then)
         await dues.postpone(conn, stage.due, now + timedelta(seconds=rest))
 
@@ -95,8 +98,9 @@ async def _save(
         return False
     # A person may have said something since the facts were read: then the stage is wanted again, and judges by it.
     standing = {one.worker_no: one for one in await trust.standings(conn, job_no)}
-    words_before = {one.worker_no for one in before if one.by == "person"}
-    free = [one for one in found if standing[one.worker_no].by == "policy" and one.worker_no not in words_before]
+    words = {one.worker_no for one in before if one.by == "person"}
+    words |= {one.worker_no for one in standing.values() if one.by == "person"}
+    free = [one for one in found if one.worker_no in standing.keys() - words]
     turned = [one for one in free if standing[one.worker_no].state != one.state]
     await trust.change(conn, job_no, turned, now)
     gone = [one for one in turned if one.state == "suspended"]
@@ -104,8 +108,42 @@ async def _save(
     for workers_turned, what in ((gone, "suspended"), (back, "no longer suspended")):
         if workers_turned:
             await events.record(conn, job_no, now, "trust", _told(len(workers_turned), what, workers_turned[0].reason))
+    if gone:
+        await _doubt_the_gold(stage, found, now)
     moved = await trust.void_from(conn, job_no, [one for one in free if one.void_assignment_no is not None])
     return bool(gone or back or moved)
+
+
+async def _rest(stage: Stage, judged: Judged, facts: Facts, patience: timedelta, now: datetime) -> dict[str, datetime]:
+    """Let workers rest who tell less than others, until nothing has come in for a while; returns what is due then.
+
+    They are called back for good: whoever is left has shown that they do not do the work alone.
+    """
+    conn, job_no = stage.conn, stage.due.subject
+    came = np.append(facts.submitted, _microseconds(now))
+    alone = bool(np.diff(came).max() < patience / timedelta(microseconds=1))
+    sent, called = await trust.rest(conn, job_no, np.flatnonzero(judged.resting & alone).tolist())
+    if sent or called:
+        message = f"workers sent to rest, as others tell more by their answers: {sent}; called back: {called}"
+        await events.record(conn, job_no, now, "rest", message)
+    again = {"score": now + patience} if alone and judged.resting.any() else {}
+    return again | ({"decide": now} if sent or called else {})
+
+
+async def _doubt_the_gold(stage: Stage, found: Sequence[Verdict], now: datetime) -> None:
+    """Say where so many are suspended that gold or guidelines are the likelier cause."""
+    judged = [one for one in found if one.evidence["gold"]["total"]]
+    suspended = sum(one.state == "suspended" for one in judged)
+    if len(judged) >= _FEW and suspended > len(judged) / 2:
+        message = (
+            f"{suspended} of {len(judged)} workers who met gold are suspended, more than clickers explain in most "
+            "crowds: look at the gold and the guidelines, and pause the job meanwhile"
+        )
+        await events.record(stage.conn, stage.due.subject, now, "doubt", message)
+
+
+def _microseconds(at: datetime) -> int:
+    return round((at - answer_arrays.BEGINNING) / timedelta(microseconds=1))
 
 
 def _told(count: int, what: str, reason: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ _TRAILER = 2
 _ROW = np.dtype(
     [("n", ">i2"), ("l1", ">i4"), ("item", ">i4"), ("l2", ">i4"), ("worker", ">i4"), ("l3", ">i4"), ("label", ">i2")]
 )
-# A timestamptz is microseconds since the beginning of the year 2000.
+# A timestamptz is microseconds since then.
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _FACT = np.dtype(
     [
         *_ROW.descr,

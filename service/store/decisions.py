@@ -45,8 +45,8 @@ WHERE i.job_no = $1 AND i.state = 'open' AND NOT i.is_gold ORDER BY i.item_no
 """
 # A worker whom the gate does not hold as their state says, and about whom nothing is on its way.
 _OUT_OF_STEP = """
-SELECT w.worker_no, w.trust_state = 'suspended' FROM job_worker w
-WHERE w.job_no = $1 AND w.barred <> (w.trust_state = 'suspended')
+SELECT w.worker_no, w.trust_state = 'suspended' OR w.resting FROM job_worker w
+WHERE w.job_no = $1 AND w.barred <> (w.trust_state = 'suspended' OR w.resting)
   AND NOT EXISTS (SELECT FROM effect e WHERE e.job_no = w.job_no AND e.worker_no = w.worker_no
                   AND e.state IN ('due', 'parked'))
 ORDER BY w.worker_no

@@ -13,12 +13,21 @@ from service.store.dues import Connection
 _STANDINGS = """
 SELECT worker_no, worker_id, trust_state, trust_by, trust_reason FROM job_worker WHERE job_no = $1 ORDER BY worker_no
 """
+_REST = """
+WITH turned AS (
+    UPDATE job_worker w SET resting = NOT w.resting
+    WHERE w.job_no = $1 AND w.resting <> (w.worker_no = ANY($2::int4[]))
+      AND (w.resting OR (w.trust_by = 'policy' AND w.trust_state <> 'suspended'))
+    RETURNING w.resting
+)
+SELECT count(*) FILTER (WHERE resting), count(*) FILTER (WHERE NOT resting) FROM turned
+"""
 _BELIEVED = """
-SELECT worker_no, worker_id, trust_state, trust_by, trust_reason, trust, barred FROM job_worker WHERE job_no = $1
-ORDER BY worker_no
+SELECT worker_no, worker_id, trust_state, trust_by, trust_reason, trust, barred, resting FROM job_worker
+WHERE job_no = $1 ORDER BY worker_no
 """
 _FIND = """
-SELECT worker_no, worker_id, trust_state, trust_by, trust_reason, trust, barred FROM job_worker
+SELECT worker_no, worker_id, trust_state, trust_by, trust_reason, trust, barred, resting FROM job_worker
 WHERE job_no = $1 AND worker_id = $2
 """
 _VOID = """
@@ -43,7 +52,8 @@ WITH changed AS (
     SET trust_state = v.state, trust_by = v.by, trust_reason = v.reason, trust_revision = w.trust_revision + 1,
         void_from = CASE WHEN v.state = 'suspended' THEN coalesce(a.submitted_at, '-infinity') END,
         void_assignment = CASE WHEN v.state = 'suspended' THEN coalesce(a.market_assignment_id, '') END,
-        void_slot = CASE WHEN v.state = 'suspended' THEN v.void_slot END
+        void_slot = CASE WHEN v.state = 'suspended' THEN v.void_slot END,
+        resting = w.resting AND v.by = 'policy' AND v.state <> 'suspended'
     FROM unnest($3::int4[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::int8[], $9::int2[])
         AS v (worker_no, state, by, reason, evidence, void_assignment_no, void_slot)
     LEFT JOIN assignment a ON a.job_no = $1 AND a.assignment_no = v.void_assignment_no
@@ -79,6 +89,7 @@ class Believed(Struct, frozen=True):
     reason: str
     evidence: dict[str, Any]
     barred: bool
+    resting: bool
 
 
 class Verdict(Struct, frozen=True):
@@ -110,6 +121,12 @@ class Change(Struct, frozen=True):
 async def standings(conn: Connection, job_no: int) -> list[Standing]:
     """Return what is believed of each of a job's workers."""
     return [Standing(*row) for row in await conn.fetch(_STANDINGS, job_no)]
+
+
+async def rest(conn: Connection, job_no: int, worker_nos: Sequence[int]) -> tuple[int, int]:
+    """Let these workers rest and no others; returns how many were sent to rest and how many were called back."""
+    row = await conn.fetchrow(_REST, job_no, list(worker_nos))
+    return row[0], row[1]
 
 
 async def believed(conn: Connection, job_no: int) -> list[Believed]:

@@ -99,6 +99,41 @@ async def test_clickers_are_suspended_and_gated_and_labels_get_better_for_less(h
     assert await house.value(spent, job) < await house.value(spent, ungated)
 
 
+async def test_who_tells_little_rests_while_others_work_and_is_called_back(house):
+    items, gold = batch(90, 30)
+    job = await house.job(
+        items=items,
+        gold=gold,
+        bundle={"items": 3, "gold": 1},
+        redundancy={"minimum": 3, "maximum": 6, "target_confidence": 0.95},
+        trust={"rest": 0.8, "rest_patience": 600, "corroboration": 1e6},
+        seed=3,
+    )
+    good = {f"AGOOD{number}": 0.95 for number in range(5)}
+    crowd = Crowd(house, good | {"AWEAK0": 0.65, "AWEAK1": 0.65})
+
+    async def resting():
+        rows = await house.rows(
+            """SELECT market_worker_id, barred FROM job_worker JOIN worker USING (worker_id)
+               WHERE job_no = $1 AND resting""",
+            job,
+        )
+        return dict(rows) == {"AWEAK0": True, "AWEAK1": True}
+
+    await house.until(resting, work=crowd.work, steps=60)
+    before = await house.value("SELECT count(*) FROM counting_answer WHERE job_no = $1", job)
+    assert before == await house.value("SELECT count(*) FROM answer WHERE job_no = $1", job), "what they gave counts"
+    assert house.market.work("AWEAK0", lambda _: 0) == 0, "they get nothing new"
+    assert (await states(house, job))["AWEAK0"][0] != "suspended"
+    await house.step(seconds=700)  # nobody else comes
+    await house.step()
+    await house.step()
+    assert await house.value("SELECT count(*) FROM job_worker WHERE resting OR barred") == 0
+    assert house.market.work("AWEAK0", lambda _: 0, limit=1) == 1
+    await house.until(house.is_state(job, "done"), work=crowd.work)
+    assert house.market.qualified == set(), "called back for good"
+
+
 def test_labels_are_closed_after_the_last_scoring_and_the_job_after_the_last_run():
     over = JobState("job", "running", open_items=0, open_effects=0, closing_run=None, has_answers=True)
     told = [
