@@ -25,7 +25,9 @@ from service.store.hits import LiveHit
 
 _CHUNK = 100  # HITs whose news is saved in one transaction
 _PARTIAL_EVERY = timedelta(seconds=5)  # a HIT that is not complete is asked after less often
-_PATIENCE = 3.0  # a sweep is followed by a rest of so many times its length
+# A sweep is followed by a rest of so many times its length: a long one after a sweep that brought nothing, as while
+# HITs are being posted faster than anybody can answer them.
+_PATIENCE, _PATIENCE_WITHOUT_NEWS = 3.0, 9.0
 _LOST_OFTEN = 3  # HITs of one item that were deleted by others, after which a person has to say how to go on
 
 
@@ -35,20 +37,23 @@ async def run(stage: Stage) -> None:
     market = stage.service.markets[await pace.market_name(stage.conn, market_no)]
     started = stage.clock.now()
     live = {hit.market_hit_id: hit for hit in await hits.live(stage.conn, market_no)}
+    news = False
     if live:
         try:
             async with noticed(stage, market, market_no):
-                await Sweep(stage, market, market_no, started).run(live)
+                news = await Sweep(stage, market, market_no, started).run(live)
         except Throttled:
             await pace.throttled(
                 stage.conn, market_no, float(stage.service.settings.pipeline.effects_in_flight), started
             )
             raise
     now = stage.clock.now()
-    rest = max(stage.service.settings.pipeline.collect_every, _PATIENCE * (now - started).total_seconds())
+    patience = _PATIENCE if news else _PATIENCE_WITHOUT_NEWS
+    rest = max(stage.service.settings.pipeline.collect_every, patience * (now - started).total_seconds())
+    again = now + timedelta(seconds=rest)
     async with stage.conn.transaction():
-        again = {"collect": now + timedelta(seconds=rest)} if live else None
-        await dues.finish(stage.conn, stage.due, now=now, then=again)
+        await dues.finish(stage.conn, stage.due, now=now, then={"collect": again} if live else None)
+        await dues.postpone(stage.conn, stage.due, again)  # whatever was posted meanwhile
 
 
 Fetched: TypeAlias = tuple[LiveHit, ListedHit | None, Sequence[HandedIn]]
@@ -62,8 +67,8 @@ class Sweep:
         self.stage, self.market, self.market_no, self.started = stage, market, market_no, started
         self._briefs: dict[int, Brief] = {}
 
-    async def run(self, live: Mapping[str, LiveHit]) -> None:
-        """List the market's HITs, and fetch and save what is new of those that are ours."""
+    async def run(self, live: Mapping[str, LiveHit]) -> bool:
+        """List the market's HITs, and fetch and save what is new of those that are ours; returns whether any was."""
         listing: dict[str, ListedHit] = {}
         async for page in self.market.list_hits():
             listing |= {hit.market_hit_id: hit for hit in page if hit.market_hit_id in live}
@@ -82,6 +87,7 @@ class Sweep:
         quiet = [(live[key], hit) for key, hit in listing.items() if self.is_quiet(live[key], hit)]
         await self.save_quiet(quiet)
         await self.save_gone(gone)
+        return bool(news)
 
     def _some(self, missing: Sequence[LiveHit]) -> Sequence[LiveHit]:
         """Return as many as are asked after in one sweep, others at the next."""

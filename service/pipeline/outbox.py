@@ -2,15 +2,17 @@
 
 An effect is marked as being sent in a commit of its own before the call, and saved with all that follows from it in
 another after. A process that dies in between leaves it in doubt, and it is sent again with the same token; what the
-market then says of an earlier request counts as success. Nothing calls the market inside a transaction.
+market then says of an earlier request counts as success. Nothing calls the market inside a transaction. While a batch
+is on its way the next is prepared and the last saved, so that the market never waits for our disk.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
@@ -21,25 +23,68 @@ from service.pipeline import silence
 from service.pipeline.alarm import alarm
 from service.pipeline.stage import Stage
 from service.store import briefs, dues, effects, events, pace
+from service.store.briefs import Brief
 from service.store.effects import CLOSING, Effect
 
 Call = Callable[[Effect], Awaitable[Any]]
-Save = Callable[[Sequence[tuple[Effect, Any]], datetime], Awaitable[dict[str, datetime]]]
 
 _BATCH = 64
-_LARGEST = 256  # what a quick market gets at once: about a second's worth, so that little waits for the slowest
+_LARGEST = 256  # what a quick market gets at once: about a second's worth
+_AT_ONCE = 2  # batches on their way
 _LONGEST_WAIT = 120.0
 _TOLD = (8, 64, 512)  # failed attempts after which a person should hear of it
 
 log = structlog.get_logger(__name__)
 
 
-class Outbox:
-    """Sends a job's effects of some kinds through its market, a batch at a time."""
+class Sender(Protocol):
+    """What makes some kinds of a job's effects happen on its market."""
 
-    def __init__(self, stage: Stage, market: Market, market_no: int, kinds: Sequence[str]) -> None:
-        self.stage, self.market, self.market_no, self.kinds = stage, market, market_no, kinds
+    async def prepare(self, batch: Sequence[Effect]) -> Call | None:
+        """Read what the calls of a batch need, and return what makes one; None where nothing can be sent now."""
+
+    async def save(self, happened: Sequence[tuple[Effect, Any]], now: datetime) -> dict[str, datetime]:
+        """Save what follows from the calls of a batch that succeeded, and what these returned.
+
+        Returns which stages are due because of it.
+        """
+
+
+async def send_all(stage: Stage, kinds: Sequence[str], sender_of: Callable[[Stage, Market, Brief], Sender]) -> None:
+    """Send what is due of a job, batch after batch, until nothing is; then finish the stage."""
+    brief = await briefs.load(stage.conn, stage.due.subject)
+    market = stage.service.markets[brief.market]
+    outbox = Outbox(stage, market, brief.market_no, kinds, sender_of(stage, market, brief))
+    try:
+        while True:
+            running = (await briefs.load(stage.conn, brief.job_no)).running
+            batch = await outbox.load(running=running)
+            if batch and await outbox.send(batch):
+                continue
+            if not await outbox.arrive(all_of_them=True) or batch:
+                break
+        following = await outbox.next_due(running=running)
+    finally:
+        outbox.let_go()
+    async with stage.conn.transaction():
+        then = {stage.due.stage: following} if following else None
+        await dues.finish(stage.conn, stage.due, now=stage.clock.now(), then=then)
+
+
+class _Batch(NamedTuple):
+    effects: Sequence[Effect]
+    sent_at: datetime
+    outcomes: asyncio.Future[list[tuple[Effect, Any]]]
+
+
+class Outbox:
+    """Sends a job's effects of some kinds through its market, a few batches at a time."""
+
+    def __init__(self, stage: Stage, market: Market, market_no: int, kinds: Sequence[str], sender: Sender) -> None:
+        self.stage, self.market, self.market_no, self.kinds, self.sender = stage, market, market_no, kinds, sender
         self._in_flight = asyncio.Semaphore(stage.service.settings.pipeline.effects_in_flight)
+        self._on_their_way: deque[_Batch] = deque()
+        self._arrived_at: datetime | None = None
         self.not_before: datetime | None = None
         self._limit = _BATCH
 
@@ -48,12 +93,12 @@ class Outbox:
 
         Where it allows none now, `not_before` says when it will.
         """
-        stage = self.stage
-        now = stage.clock.now()
-        batch = await effects.due(stage.conn, stage.due.subject, self.kinds, now, running=running, limit=self._limit)
+        conn, job_no, now = self.stage.conn, self.stage.due.subject, self.stage.clock.now()
+        sent = [effect.effect_no for batch in self._on_their_way for effect in batch.effects]
+        batch = await effects.due(conn, job_no, self.kinds, now, running=running, limit=self._limit, but=sent)
         if not batch:
             return []
-        granted, wait = await pace.take(stage.conn, self.market_no, len(batch), now)
+        granted, wait = await pace.take(conn, self.market_no, len(batch), now)
         if granted == 0:
             self.not_before = now + timedelta(seconds=wait)
         return batch[:granted]
@@ -63,25 +108,49 @@ class Outbox:
         at = await effects.next_due(self.stage.conn, self.stage.due.subject, self.kinds, running=running)
         return at if at is None or self.not_before is None else max(at, self.not_before)
 
-    async def send(self, batch: Sequence[Effect], call: Call, save: Save) -> None:
-        """Send a batch at once, then save it: what happened with all that follows, what did not for later."""
-        stage = self.stage
-        started = stage.clock.now()
-        await effects.sending(stage.conn, batch, started)
-        outcomes = await asyncio.gather(*(self._outcome(effect, call) for effect in batch))
+    async def send(self, batch: Sequence[Effect]) -> bool:
+        """Send a batch, and save the one before while this is on its way; False where it cannot be sent now."""
+        call = await self.sender.prepare(batch)
+        if call is None:
+            return False
+        started = self.stage.clock.now()
+        await effects.sending(self.stage.conn, batch, started)
+        outcomes = asyncio.gather(*(self._outcome(effect, call) for effect in batch))
+        self._on_their_way.append(_Batch(batch, started, outcomes))
+        if len(self._on_their_way) == _AT_ONCE:
+            await self.arrive()
+        return True
+
+    async def arrive(self, *, all_of_them: bool = False) -> bool:
+        """Wait for the batch that was sent first, or for all, and save it; False where none was on its way."""
+        arrived = 0
+        while self._on_their_way and (all_of_them or not arrived):
+            arrived += len(await self._on_their_way[0].outcomes)
+            await self._save(self._on_their_way.popleft())
+        return arrived > 0
+
+    def let_go(self) -> None:
+        """Wait no longer for what is on its way, if the stage has failed: it is in doubt, and sent again."""
+        for batch in self._on_their_way:
+            batch.outcomes.cancel()
+
+    async def _save(self, batch: _Batch) -> None:
+        """Save a batch that has arrived: what happened with all that follows, what did not for later."""
+        stage, outcomes = self.stage, batch.outcomes.result()
         now = stage.clock.now()
         happened = [(effect, outcome) for effect, outcome in outcomes if not isinstance(outcome, MarketError)]
         failed = [(effect, outcome) for effect, outcome in outcomes if isinstance(outcome, MarketError)]
         async with stage.conn.transaction():
             running = await briefs.lock(stage.conn, stage.due.subject) == "running"
+            then = await self.sender.save(happened, now)
             if happened:
-                then = await save(happened, now)
                 await effects.done(stage.conn, [effect for effect, _ in happened], now)
                 await dues.want_all(stage.conn, stage.due.subject, then)
             for effect, error in failed:
                 await self._failed(effect, error, now, running=running)
-        seconds = max((now - started).total_seconds(), 0.001)
-        self._limit = max(_BATCH, min(_LARGEST, int(len(batch) / seconds)))
+        since = max(batch.sent_at, self._arrived_at or batch.sent_at)
+        seconds, self._arrived_at = max((now - since).total_seconds(), 0.001), now
+        self._limit = max(_BATCH, min(_LARGEST, int(len(outcomes) / seconds)))
         await self._notice_silence([outcome for _, outcome in outcomes])
         await self._adjust_pace(outcomes, seconds, now)
 

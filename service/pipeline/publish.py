@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,11 +12,11 @@ import msgspec
 from service.markets import Market
 from service.markets.market import HitProperties, HitRequest, ListedHit, Refused, Unavailable
 from service.pipeline.alarm import alarm
-from service.pipeline.outbox import Outbox
+from service.pipeline.outbox import Call, send_all
 from service.pipeline.silence import noticed
 from service.pipeline.stage import Stage
 from service.spec import Requirement, Spec, read_spec
-from service.store import briefs, dues, gates, hit_types, hits
+from service.store import dues, gates, hit_types, hits
 from service.store.briefs import Brief
 from service.store.effects import Effect
 from service.workpage.choice import question_xml
@@ -29,24 +29,7 @@ KINDS = ("create", "extend", "expire", "renew", "bar", "admit")
 
 async def run(stage: Stage) -> None:
     """Send what is due, batch after batch, until nothing is."""
-    publisher: Publisher | None = None
-    outbox: Outbox | None = None
-    while True:
-        brief = await briefs.load(stage.conn, stage.due.subject)
-        market = stage.service.markets[brief.market]
-        outbox = outbox or Outbox(stage, market, brief.market_no, KINDS)
-        batch = await outbox.load(running=brief.running)
-        if batch:
-            publisher = publisher or Publisher(stage, market, brief)
-            if await publisher.prepare(batch):
-                await outbox.send(batch, publisher.call, publisher.save)
-                await publisher.forget_stale_hit_type()
-                continue
-        now = stage.clock.now()
-        following = await outbox.next_due(running=brief.running)
-        async with stage.conn.transaction():
-            await dues.finish(stage.conn, stage.due, now=now, then={"publish": following} if following else None)
-        return
+    await send_all(stage, KINDS, Publisher)
 
 
 class Publisher:
@@ -56,47 +39,39 @@ class Publisher:
         self.stage, self.market, self.brief = stage, market, brief
         self.spec: Spec = read_spec(brief.spec)
         self._hit_type: str | None = None
-        self._hit_type_is_stale = False
-        self._contents: dict[int, list[dict[str, Any]]] = {}
-        self._hits: dict[int, tuple[str | None, int]] = {}
+        self._stale_hit_type: str | None = None
         self._gate: str | None = None
-        self._workers: dict[int, str] = {}
 
-    async def prepare(self, batch: Sequence[Effect]) -> bool:
-        """Read what the calls of a batch need; False where the market refused the HIT type and the job is paused."""
+    async def prepare(self, batch: Sequence[Effect]) -> Call | None:
+        """Read what the calls of a batch need; None where the market refused the HIT type and the job is paused."""
         conn, job_no = self.stage.conn, self.brief.job_no
         creations = [effect.hit_no for effect in batch if effect.kind == "create" and effect.hit_no is not None]
-        self._contents = await hits.contents(conn, job_no, creations) if creations else {}
+        contents = await hits.contents(conn, job_no, creations) if creations else {}
         hit_nos = [effect.hit_no for effect in batch if effect.hit_no is not None]
-        self._hits = await hits.to_post(conn, job_no, hit_nos)
+        posted = await hits.to_post(conn, job_no, hit_nos)
         worker_nos = [effect.worker_no for effect in batch if effect.worker_no is not None]
-        self._workers = await gates.market_workers(conn, job_no, worker_nos) if worker_nos else {}
+        workers = await gates.market_workers(conn, job_no, worker_nos) if worker_nos else {}
         if self._gate is None:
             self._gate = await gates.find(conn, job_no)
-        if creations and self._hit_type is None:
-            try:
-                async with noticed(self.stage, self.market, self.brief.market_no):
-                    self._hit_type = await self._know_hit_type()
-            except Refused as error:
-                async with conn.transaction():
-                    message = (
-                        f"the market refused the job's HIT type: mend what it names, then resume, or cancel: {error}"
-                    )
-                    await alarm(self.stage, job_no, "refused", message)
-                return False
-        return True
-
-    async def call(self, effect: Effect) -> ListedHit | datetime | None:
-        """Make one effect happen on the market."""
-        if effect.worker_no is not None:
-            await self._let(effect.worker_no, out=effect.kind == "bar")
+        if creations and not await self._know_hit_type():
             return None
-        hit_no = effect.hit_no or 0
-        market_hit_id, wanted = self._hits[hit_no]
-        if effect.kind == "create":
-            return await self._create(effect, hit_no, wanted)
-        if market_hit_id is None:
-            raise Refused(f"HIT {hit_no} is not on the market")
+        hit_type = self._hit_type or ""
+
+        async def call(effect: Effect) -> ListedHit | datetime | None:
+            if effect.worker_no is not None:
+                await self._let(workers[effect.worker_no], out=effect.kind == "bar")
+                return None
+            hit_no = effect.hit_no or 0
+            market_hit_id, wanted = posted[hit_no]
+            if effect.kind == "create":
+                return await self._create(effect, hit_type, contents[hit_no], wanted)
+            if market_hit_id is None:
+                raise Refused(f"HIT {hit_no} is not on the market")
+            return await self._change(effect, market_hit_id)
+
+        return call
+
+    async def _change(self, effect: Effect, market_hit_id: str) -> datetime | None:
         if effect.kind == "extend":
             await self.market.extend_hit(market_hit_id, to=effect.detail["to"], token=effect.token)
         elif effect.kind == "expire":
@@ -107,19 +82,21 @@ class Publisher:
             return until
         return None
 
-    async def _let(self, worker_no: int, *, out: bool) -> None:
+    async def _let(self, worker: str, *, out: bool) -> None:
         change = self.market.give_qualification if out else self.market.take_qualification
-        await change(self._gate or "", self._workers[worker_no])
+        await change(self._gate or "", worker)
 
-    async def _create(self, effect: Effect, hit_no: int, wanted: int) -> ListedHit:
+    async def _create(
+        self, effect: Effect, hit_type: str, payloads: Sequence[Mapping[str, Any]], wanted: int
+    ) -> ListedHit:
         try:
             return await self.market.create_hit(
                 HitRequest(
-                    hit_type_id=self._hit_type or "",
-                    question=question_xml(self.spec, self._contents[hit_no]),
+                    hit_type_id=hit_type,
+                    question=question_xml(self.spec, payloads),
                     lifetime_seconds=self.spec.times.lifetime,
                     max_assignments=wanted,
-                    annotation=f"{self.brief.job_id}/{hit_no}",
+                    annotation=f"{self.brief.job_id}/{effect.hit_no}",
                     token=effect.token,
                 ),
                 in_doubt_since=effect.in_doubt_since,
@@ -127,18 +104,18 @@ class Publisher:
         except Refused as error:
             if error.code != "hittypedoesnotexist":
                 raise
-            self._hit_type_is_stale = True
+            self._stale_hit_type = hit_type
             raise Unavailable(f"{error}; it will be made again") from None
-
-    async def forget_stale_hit_type(self) -> None:
-        """Forget a HIT type that the market no longer knows, as where another market took the old one's name."""
-        if self._hit_type_is_stale:
-            await hit_types.forget(self.stage.conn, self.brief.market_no, self._properties_hash())
-            self._hit_type, self._hit_type_is_stale = None, False
 
     async def save(self, happened: Sequence[tuple[Effect, Any]], now: datetime) -> dict[str, datetime]:
         """Save what the market did, and what is due because of it."""
         conn, job_no = self.stage.conn, self.brief.job_no
+        if self._hit_type is not None and self._hit_type == self._stale_hit_type:
+            # The market no longer knows it, as where another market took the old one's name.
+            await hit_types.forget(conn, self.brief.market_no, self._properties_hash())
+            self._hit_type = None
+        if not happened:
+            return {}
         posted = [
             (e.hit_no, hit.market_hit_id, hit.expires_at)
             for e, hit in happened
@@ -154,12 +131,30 @@ class Publisher:
             workers = [e.worker_no for e, _ in happened if e.kind == kind and e.worker_no is not None]
             await gates.known(conn, job_no, workers, barred=barred)
         pipeline = self.stage.service.settings.pipeline
-        await dues.want(conn, "collect", self.brief.market_no, now + timedelta(seconds=pipeline.collect_every))
+        await dues.want_some_time(
+            conn, "collect", self.brief.market_no, now + timedelta(seconds=pipeline.collect_every)
+        )
         # A job that was paused or cancelled meanwhile has HITs to expire. Nothing else is to be decided of new ones.
         debounces = _PATIENCE if all(effect.kind == "create" for effect, _ in happened) else 1
         return {"decide": now + timedelta(seconds=debounces * pipeline.infer_debounce)}
 
-    async def _know_hit_type(self) -> str:
+    async def _know_hit_type(self) -> bool:
+        """Know the HIT type, or pause the job where the market refuses it."""
+        conn, market_no = self.stage.conn, self.brief.market_no
+        if self._hit_type is None:
+            try:
+                async with noticed(self.stage, self.market, market_no):
+                    self._hit_type = await self._find_hit_type()
+            except Refused as error:
+                async with conn.transaction():
+                    message = (
+                        f"the market refused the job's HIT type: mend what it names, then resume, or cancel: {error}"
+                    )
+                    await alarm(self.stage, self.brief.job_no, "refused", message)
+                return False
+        return True
+
+    async def _find_hit_type(self) -> str:
         conn, market_no = self.stage.conn, self.brief.market_no
         if self.spec.trust.gate and self._gate is None:
             job_id = self.brief.job_id

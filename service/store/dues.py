@@ -19,6 +19,11 @@ ON CONFLICT (stage, subject) DO UPDATE SET
     wanted = due.wanted + 1,
     due_at = CASE WHEN due.finished < due.wanted THEN least(due.due_at, excluded.due_at) ELSE excluded.due_at END
 """
+_WANT_SOME_TIME = """
+INSERT INTO due (stage, subject, due_at) VALUES ($1, $2, $3)
+ON CONFLICT (stage, subject) DO UPDATE SET
+    wanted = due.wanted + 1, due_at = CASE WHEN due.finished < due.wanted THEN due.due_at ELSE excluded.due_at END
+"""
 _WANT_ALL = """
 INSERT INTO due (stage, subject, due_at)
 SELECT w.stage, $1, w.at FROM unnest($2::text[], $3::timestamptz[]) AS w (stage, at)
@@ -48,6 +53,12 @@ class Due(Struct, frozen=True):
 async def want(conn: Connection, stage: str, subject: int, at: datetime) -> None:
     """Ask for a stage to run on a subject, not before `at`, once the caller's transaction commits."""
     await conn.execute(_WANT, stage, subject, at)
+    await conn.execute(f"NOTIFY {CHANNEL}")
+
+
+async def want_some_time(conn: Connection, stage: str, subject: int, at: datetime) -> None:
+    """Ask for a stage that is to run at `at`, where it is not going to run anyway, be that later."""
+    await conn.execute(_WANT_SOME_TIME, stage, subject, at)
     await conn.execute(f"NOTIFY {CHANNEL}")
 
 

@@ -27,7 +27,7 @@ GROUP BY kind, hit_no, worker_no
 _DUE = """
 SELECT effect_no, kind, hit_no, assignment_no, worker_no, token, detail, attempts, first_sent_at FROM effect
 WHERE job_no = $1 AND kind = ANY($2::text[]) AND state = 'due' AND due_at <= $3
-  AND ($4 OR kind IN ('expire', 'approve', 'delete') OR first_sent_at IS NOT NULL)
+  AND ($4 OR kind IN ('expire', 'approve', 'delete') OR first_sent_at IS NOT NULL) AND effect_no <> ALL($6::bigint[])
 ORDER BY effect_no LIMIT $5
 """
 _NEXT_DUE = """
@@ -134,10 +134,17 @@ async def write(conn: Connection, job_no: int, job_id: str, wanted: Sequence[Wan
 
 
 async def due(
-    conn: Connection, job_no: int, kinds: Iterable[str], now: datetime, *, running: bool, limit: int
+    conn: Connection,
+    job_no: int,
+    kinds: Iterable[str],
+    now: datetime,
+    *,
+    running: bool,
+    limit: int,
+    but: Sequence[int] = (),
 ) -> list[Effect]:
-    """Return effects to send now, the oldest first."""
-    return [Effect(*row) for row in await conn.fetch(_DUE, job_no, list(kinds), now, running, limit)]
+    """Return effects to send now, the oldest first, but those with some numbers."""
+    return [Effect(*row) for row in await conn.fetch(_DUE, job_no, list(kinds), now, running, limit, list(but))]
 
 
 async def next_due(conn: Connection, job_no: int, kinds: Iterable[str], *, running: bool) -> datetime | None:

@@ -60,14 +60,15 @@ def question_xml(spec: Spec, payloads: Sequence[Mapping[str, Any]]) -> str:
 def page_html(spec: Spec, payloads: Sequence[Mapping[str, Any]]) -> str:
     """Return the page itself, self-contained."""
     before, after = _frame(spec.title or spec.name, spec.guidelines)
-    page = before + Markup("").join(_slot(spec.task, n, payload) for n, payload in enumerate(payloads, start=1)) + after
+    slots = [_slot(spec.task, n, payload) for n, payload in enumerate(payloads, start=1)]
     # ]]> would end the CDATA section early; escaped text cannot hold it, and this keeps it so.
-    return _UNWRITABLE.sub("\ufffd", str(page)).replace("]]>", "]]&gt;")
+    return _UNWRITABLE.sub("\ufffd", "".join((before, *slots, after))).replace("]]>", "]]&gt;")
 
 
-# A job's HITs differ in what they show and in nothing else; what they share is written once.
+# A job's HITs differ in what they show and in nothing else; what they share is written once. A page is put together
+# from plain strings, each escaped where it is made: adding Markup to Markup checks each again.
 @lru_cache(maxsize=64)
-def _frame(title: str, guidelines: str) -> tuple[Markup, Markup]:
+def _frame(title: str, guidelines: str) -> tuple[str, str]:
     """Return what stands before a page's slots, and after them."""
     before = Markup(
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
@@ -84,33 +85,33 @@ def _frame(title: str, guidelines: str) -> tuple[Markup, Markup]:
     after = Markup(
         '<button type="submit" id="send">Submit</button></form><script>{script}</script></body></html>'
     ).format(script=Markup(_SCRIPT.replace("\n", "")))  # noqa: S704 - ours
-    return before, after
+    return str(before), str(after)
 
 
-def _slot(task: Choice, number: int, payload: Mapping[str, Any]) -> Markup:
+def _slot(task: Choice, number: int, payload: Mapping[str, Any]) -> str:
     before, after = _slot_frame(task.question, tuple(task.labels), number)
-    return before + Markup("").join(_shown(show, payload.get(show.field)) for show in task.template) + after
+    return "".join((before, *[_shown(show, payload.get(show.field)) for show in task.template], after))
 
 
 @lru_cache(maxsize=1024)
-def _slot_frame(question: str, labels: tuple[str, ...], number: int) -> tuple[Markup, Markup]:
+def _slot_frame(question: str, labels: tuple[str, ...], number: int) -> tuple[str, str]:
     """Return what stands before the item of a slot, and after it."""
     before = Markup("<fieldset><legend>{}</legend>").format(question)
-    return before, Markup('<div class="labels">{}</div></fieldset>').format(_labels(labels, f"q{number}"))
+    after = Markup('<div class="labels">{}</div></fieldset>').format(_labels(labels, f"q{number}"))
+    return str(before), str(after)
 
 
-def _shown(show: Show, value: Any) -> Markup:
+def _shown(show: Show, value: Any) -> str:
     if value is None or value == "":
-        return Markup("")
+        return ""
     text = _text(value)
-    title = Markup("<b>{}</b>").format(show.title) if show.title else Markup("")
+    content = safe = str(escape(text))
     if show.show == "image" and _may_show(text):
-        content = Markup('<img src="{}" alt="{}">').format(text, show.title or "the item to label")
+        content = f'<img src="{safe}" alt="{escape(show.title or "the item to label")}">'
     elif show.show == "link" and _is_web(text):
-        content = Markup('<a href="{0}" target="_blank" rel="noopener noreferrer">{0}</a>').format(text)
-    else:
-        content = escape(text)
-    return Markup('<div class="shown">') + title + content + Markup("</div>")
+        content = f'<a href="{safe}" target="_blank" rel="noopener noreferrer">{safe}</a>'
+    title = f"<b>{escape(show.title)}</b>" if show.title else ""
+    return f'<div class="shown">{title}{content}</div>'
 
 
 def _text(value: Any) -> str:

@@ -59,7 +59,7 @@ def put_into_the_pipeline(reach: Callable[[str], None]) -> None:
     put(MTurkMarket, "list_hits", lambda pages: _paged(reach, pages))
     put(effects, "sending", around(reach, "", "outbox.sending"))  # committed, and not sent
     put(effects, "done", around(reach, "", "outbox.saving"))  # known, and not committed
-    put(Outbox, "send", around(reach, "", "outbox.saved"))  # committed, and the stage not finished
+    put(Outbox, "_save", around(reach, "", "outbox.saved"))  # committed, and the stage not finished
 
     finish = dues.finish
 
