@@ -31,6 +31,7 @@ Call = Callable[[Effect], Awaitable[Any]]
 _BATCH = 64
 _LARGEST = 256  # what a quick market gets at once: about a second's worth
 _AT_ONCE = 2  # batches on their way
+_HANDED_OVER = 2  # calls for each connection: it finds the next without waiting for this loop
 _LONGEST_WAIT = 120.0
 _TOLD = (8, 64, 512)  # failed attempts after which a person should hear of it
 
@@ -82,7 +83,7 @@ class Outbox:
 
     def __init__(self, stage: Stage, market: Market, market_no: int, kinds: Sequence[str], sender: Sender) -> None:
         self.stage, self.market, self.market_no, self.kinds, self.sender = stage, market, market_no, kinds, sender
-        self._in_flight = asyncio.Semaphore(stage.service.settings.pipeline.effects_in_flight)
+        self._in_flight = asyncio.Semaphore(_HANDED_OVER * stage.service.settings.pipeline.effects_in_flight)
         self._on_their_way: deque[_Batch] = deque()
         self._arrived_at: datetime | None = None
         self.not_before: datetime | None = None
