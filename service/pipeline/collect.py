@@ -23,7 +23,7 @@ from service.store.briefs import Brief
 from service.store.effects import Wanted
 from service.store.hits import LiveHit
 
-_CHUNK = 100  # HITs whose news is saved in one transaction
+_CHUNK = 200  # HITs whose news is saved in one transaction
 _PARTIAL_EVERY = timedelta(seconds=5)  # a HIT that is not complete is asked after less often
 # A sweep is followed by a rest of so many times its length: a long one after a sweep that brought nothing, as while
 # HITs are being posted faster than anybody can answer them.
@@ -210,7 +210,9 @@ class Sweep:
         conn, job_no, now = self.stage.conn, brief.job_no, self.stage.clock.now()
         n_labels = len(read_spec(brief.spec).task.labels)
         hit_nos = [hit.hit_no for hit, _, _ in fetched]
-        known = await assignments.known(conn, job_no, hit_nos)
+        # Of a HIT's first assignments none is known. Nothing depends on it but the time: what is known is never kept twice.
+        begun = [hit.hit_no for hit, _, _ in fetched if hit.collected or hit.listed_at]
+        known = await assignments.known(conn, job_no, begun) if begun else set()
         slots = await assignments.slots(conn, job_no, hit_nos)
         doubted = await strays(self.market, [one for _, _, found in fetched for one in found], known)
         reads = [
