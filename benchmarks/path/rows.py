@@ -17,7 +17,7 @@ from foundation.settings import MarketSettings, Settings
 from service.app import Service
 from service.markets import open_market
 from service.markets.market import HandedIn, ListedHit
-from service.pipeline.collect import Sweep
+from service.pipeline.collect import CHUNK, Sweep
 from service.pipeline.stage import Stage
 from service.store import hits
 from service.store.dues import Due
@@ -30,7 +30,6 @@ _BARE = """
 INSERT INTO assay.answer (job_no, assignment_no, slot, item_no, worker_no, label, submitted_at)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::int2[], $4::int4[], $5::int4[], $6::int2[], $7::timestamptz[])
 """
-_CHUNK = 100  # HITs, as collect saves them
 
 
 class Recorded:
@@ -60,7 +59,7 @@ async def run(works: Works, job_id: str, *, bundle: int) -> dict[str, Any]:
     try:
         ours = await _save(service, market, job_id)
         rows = await _rows(service, job_id)
-        bare = await _bare(service, rows, at_once=max(1, len(rows) * _CHUNK // ours["hits"]))
+        bare = await _bare(service, rows, at_once=max(1, len(rows) * CHUNK // ours["hits"]))
     finally:
         await service.close()
     return {
@@ -86,8 +85,8 @@ async def _save(service: Service, market: Any, job_id: str) -> dict[str, Any]:
         sweep = Sweep(stage, recorded, await _market_no(conn), service.clock.now())
         news = [(hit, listing[key]) for key, hit in live.items()]
         started = time.perf_counter()
-        for first in range(0, len(news), _CHUNK):
-            await sweep.fetch(news[first : first + _CHUNK])
+        for first in range(0, len(news), CHUNK):
+            await sweep.fetch(news[first : first + CHUNK])
         seconds = time.perf_counter() - started
     return {"seconds": seconds, "hits": len(live), "assignments": sum(map(len, handed_in.values()))}
 

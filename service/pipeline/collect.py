@@ -23,7 +23,7 @@ from service.store.briefs import Brief
 from service.store.effects import Wanted
 from service.store.hits import LiveHit
 
-_CHUNK = 200  # HITs whose news is saved in one transaction
+CHUNK = 200  # HITs whose news is saved in one transaction
 _PARTIAL_EVERY = timedelta(seconds=5)  # a HIT that is not complete is asked after less often
 # A sweep is followed by a rest of so many times its length: a long one after a sweep that brought nothing, as while
 # HITs are being posted faster than anybody can answer them.
@@ -82,8 +82,8 @@ class Sweep:
                 listing[hit.market_hit_id] = found
         await self.save_extended([(live[key], hit) for key, hit in listing.items()])
         news = [(live[key], hit) for key, hit in listing.items() if self.has_news(live[key], hit)]
-        for first in range(0, len(news), _CHUNK):
-            await self.fetch(news[first : first + _CHUNK])
+        for first in range(0, len(news), CHUNK):
+            await self.fetch(news[first : first + CHUNK])
         quiet = [(live[key], hit) for key, hit in listing.items() if self.is_quiet(live[key], hit)]
         await self.save_quiet(quiet)
         await self.save_gone(gone)
@@ -91,8 +91,8 @@ class Sweep:
 
     def _some(self, missing: Sequence[LiveHit]) -> Sequence[LiveHit]:
         """Return as many as are asked after in one sweep, others at the next."""
-        start = int(self.started.timestamp()) % len(missing) if len(missing) > _CHUNK else 0
-        return [*missing[start:], *missing[:start]][:_CHUNK]
+        start = int(self.started.timestamp()) % len(missing) if len(missing) > CHUNK else 0
+        return [*missing[start:], *missing[:start]][:CHUNK]
 
     def has_news(self, hit: LiveHit, listed: ListedHit) -> bool:
         """Tell whether assignments were handed in that we do not hold, and it is time to fetch them."""
@@ -210,7 +210,7 @@ class Sweep:
         conn, job_no, now = self.stage.conn, brief.job_no, self.stage.clock.now()
         n_labels = len(read_spec(brief.spec).task.labels)
         hit_nos = [hit.hit_no for hit, _, _ in fetched]
-        # Of a HIT's first assignments none is known. Nothing depends on it but the time: what is known is never kept twice.
+        # Of a HIT's first assignments none is known. It saves time alone: what is known is never kept twice.
         begun = [hit.hit_no for hit, _, _ in fetched if hit.collected or hit.listed_at]
         known = await assignments.known(conn, job_no, begun) if begun else set()
         slots = await assignments.slots(conn, job_no, hit_nos)
