@@ -14,6 +14,7 @@ from service.api import (
     documents,
     dry_runs,
     estimates,
+    gold,
     items,
     job_actions,
     jobs,
@@ -31,7 +32,7 @@ from service.store.keys import Caller
 
 _BY_TAG = {
     "jobs": (jobs, job_actions, estimates, progress),
-    "items": (uploads, items),
+    "items": (uploads, items, gold),
     "results": (labels, runs, answers, assignments, workers, trust, dry_runs),
     "keys": (keys,),
     "description": (documents,),

@@ -16,6 +16,7 @@ from service.api.problems import Error, Refusal
 from service.api.routes import By, Given, JobId, about
 from service.lifecycle import require_takes_items
 from service.store import dues, events, items
+from service.store import gold as gold_items
 from service.store.items import Item
 from service.upload.reading import MOST_NAMED
 
@@ -122,6 +123,8 @@ async def withdraw_items(request: Request[Any, Any, Any], service: Given, caller
                 errors_total=total,
             )
         withdrawn, of_gold = await items.withdraw(conn, job.job_no, named, now)
+        if of_gold:
+            await gold_items.exclude_withdrawn(conn, job.job_no, named, at=now, by=caller.name)
         if withdrawn and job.state != "draft":
             message = f"{withdrawn} items withdrawn by {caller.name}"
             await events.record(conn, job.job_no, now, "items", message, {"key_id": caller.key_id})

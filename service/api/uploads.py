@@ -153,7 +153,7 @@ async def _store(
     await _refuse_differing(conn, job, is_gold=is_gold)
     added = await items.add_staged(conn, job.job_no, gold=is_gold, at=now)
     if added and is_gold:
-        await gold.add_staged(conn, job.job_no)
+        await gold.add_staged(conn, job.job_no, at=now, by=caller.name)
     if added and job.state != "draft":
         if not is_gold:
             refuse_uncovered(job, await estimate_job(service, conn, job))

@@ -24,10 +24,11 @@ SELECT n.item_no, n.worker_no, n.label, n.submitted_at, coalesce(a.accepted_at, 
 FROM answer n JOIN assignment a USING (job_no, assignment_no)
 WHERE n.job_no = $1 AND a.state <> 'rejected' ORDER BY n.submitted_at, a.market_assignment_id, n.slot
 """
-# Gold that was withdrawn says nothing any more, neither of its item nor of those who answered it.
+# The versions in force. Gold that was excluded says nothing, neither of its item nor of those who answered it; gold
+# that was retired still does.
 _GOLD = """
 SELECT g.item_no, g.accepted_labels FROM gold g JOIN item i USING (job_no, item_no)
-WHERE g.job_no = $1 AND i.state = 'open' ORDER BY g.item_no
+WHERE g.job_no = $1 AND i.state = 'open' AND g.state <> 'excluded' ORDER BY g.item_no
 """
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 _HEADER = len(_SIGNATURE) + 8  # flags and the length of an extension that is always empty

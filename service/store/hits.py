@@ -15,6 +15,7 @@ SELECT i.item_no, greatest(1, i.minimum - coalesce(b.n, 0)), greatest(1, i.maxim
     i.priority, i.batch
 FROM item i LEFT JOIN answered_before b USING (job_no, item_no)
 WHERE i.job_no = $1 AND i.is_gold = $2 AND i.state = 'open'
+  AND NOT EXISTS (SELECT FROM gold g WHERE g.job_no = i.job_no AND g.item_no = i.item_no AND g.state = 'retired')
   AND NOT EXISTS (SELECT FROM hit_slot s WHERE s.job_no = i.job_no AND s.item_no = i.item_no AND NOT s.gone)
 ORDER BY i.priority DESC, i.maximum, i.minimum, i.batch NULLS FIRST, i.item_no
 LIMIT $3

@@ -95,6 +95,7 @@ BODIES = {
     "withdrawItems": {"external_ids": ["item-0"]},
     "setTrust": {"state": "suspended", "reason": "why"},
     "dryRunTrust": {},
+    "correctGold": {"corrections": [{"external_id": "gold-0", "cause": "why", "state": "retired"}]},
 }
 
 

@@ -76,6 +76,13 @@ class House:
                 if item_no >= len(items):
                     accepted = [{"label": label} for label in entry[1]]
                     await conn.execute("INSERT INTO gold VALUES ($1, $2, $3, $4)", job_no, item_no, accepted, entry[1])
+                    await conn.execute(
+                        "INSERT INTO gold_version VALUES ($1, $2, 1, $3, 'import', 'a test', '', 'asked', $4)",
+                        job_no,
+                        item_no,
+                        now,
+                        accepted,
+                    )
         if launch:
             await self.set_state(job_no, "running")
         return job_no

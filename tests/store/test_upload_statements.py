@@ -66,7 +66,7 @@ async def upload(
         assert await items.differing(conn, job_no, gold=is_gold, limit=10) == []
         added = await items.add_staged(conn, job_no, gold=is_gold, at=NOW)
         if is_gold:
-            await gold.add_staged(conn, job_no)
+            await gold.add_staged(conn, job_no, at=NOW, by="a test")
         return added
 
 
