@@ -168,6 +168,7 @@ async def test_a_persons_word_stands_above_the_policy_until_it_is_taken_back(hou
     found = await score(house, job)
     assert (found["5"][0], found["0"][0]) == ("trusted", "suspended")
     assert found["5"][-1]["policy"]["state"] == "suspended", "what the policy says is told beside"
+    assert (found["5"][-1]["without_weight"], found["0"][-1]["without_weight"]) == (0, 60), "and agreement goes by it"
     kept = await house.rows("SELECT worker_no, count(*) FROM counting_answer WHERE job_no = $1 GROUP BY 1", job)
     assert dict(kept).get(5) == 60
     assert 0 not in dict(kept)
