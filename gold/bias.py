@@ -6,6 +6,7 @@ known, claims a confidence for each; were it honest, the number right would be a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,14 @@ FEWEST = 5
 SUREST = 0.99
 
 
-def bias(without_gold: Floats, accepted: Bools, answered: Bools, *, false_discovery: float = FALSE_ALARM) -> list[Flag]:
+def bias(
+    without_gold: Floats,
+    accepted: Bools,
+    answered: Bools,
+    *,
+    false_discovery: float = FALSE_ALARM,
+    labels: Sequence[str] | None = None,
+) -> list[Flag]:
     """
     Compare accuracy on gold with the confidence claimed, for each label.
 
@@ -33,6 +41,8 @@ def bias(without_gold: Floats, accepted: Bools, answered: Bools, *, false_discov
     accepted : (n_items, n_labels) bool
     answered : (n_items,) bool
         Items that the consensus had answers to.
+    labels : sequence of str, optional
+        Names of the label values, for the reasons; by default their numbers.
 
     Returns
     -------
@@ -40,6 +50,7 @@ def bias(without_gold: Floats, accepted: Bools, answered: Bools, *, false_discov
         The subject is the true label value; reasons say what to do.
 
     """
+    names = tuple(map(str, range(accepted.shape[1]))) if labels is None else tuple(labels)
     gold = np.flatnonzero(accepted.any(axis=1) & answered)
     if not gold.size:
         return []
@@ -60,13 +71,15 @@ def bias(without_gold: Floats, accepted: Bools, answered: Bools, *, false_discov
                 kind="bias",
                 statistic=float(claimed[rows].mean() - hit[rows].mean()),
                 p_value=tail(1 - claimed[rows], misses),
-                reason=_advice(label, int(rows.sum()), misses, float(claimed[rows].mean()), int(instead.argmax())),
+                reason=_advice(
+                    names[label], int(rows.sum()), misses, float(claimed[rows].mean()), names[int(instead.argmax())]
+                ),
             )
         )
     return select(tested, false_discovery)
 
 
-def _advice(label: int, n: int, misses: int, claimed: float, instead: int) -> str:
+def _advice(label: str, n: int, misses: int, claimed: float, instead: str) -> str:
     return (
         f"The consensus gets {n - misses} of {n} gold items of label value {label} right and claims "
         f"{claimed:.0%}; most of the "

@@ -7,6 +7,7 @@ flag accuses an item, never a worker, and a person decides.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,7 @@ def suspicious(
     seconds: Floats | None = None,
     without_gold: Floats | None = None,
     false_discovery: float = FALSE_DISCOVERY,
+    labels: Sequence[str] | None = None,
 ) -> list[Flag]:
     """
     Test every gold item.
@@ -73,8 +75,11 @@ def suspicious(
         Active seconds of each answer, NaN where unknown.
     without_gold : (n_items, n_labels), optional
         Calibrated consensus inferred with no gold known.
+    labels : sequence of str, optional
+        Names of the label values, for the reasons; by default their numbers.
 
     """
+    names = tuple(map(str, range(accepted.shape[1]))) if labels is None else tuple(labels)
     seen = _on_gold(answers, accepted, good, seconds)
     tested: list[Flag] = []
     for item in np.unique(seen.item).tolist():
@@ -84,7 +89,7 @@ def suspicious(
         tested.append(_missed(seen, rows, item))
         tested.append(_leaked(seen, rows, item))
         if accepted.shape[1] > 2:
-            tested.append(_alike(seen, rows, item, accepted[item]))
+            tested.append(_alike(seen, rows, item, accepted[item], names))
     found = select(tested, false_discovery)
     if without_gold is not None:
         judged = np.unique(seen.item)
@@ -162,7 +167,7 @@ def _pace(worker: Ints, seconds: Floats) -> Floats:
     return pace
 
 
-def _alike(seen: OnGold, rows: Ints, item: int, accepted: Bools) -> Flag:
+def _alike(seen: OnGold, rows: Ints, item: int, accepted: Bools, names: tuple[str, ...]) -> Flag:
     """Test whether those who miss it give the same wrong label more often than those who miss gold of its label do."""
     wrong = seen.label[rows][~seen.hit[rows]]
     labels = np.flatnonzero(~accepted)
@@ -174,7 +179,7 @@ def _alike(seen: OnGold, rows: Ints, item: int, accepted: Bools) -> Flag:
     share = float(usual[labels == chosen][0] / usual.sum())
     chance = min(1.0, float(binom.sf(same - 1, wrong.size, max(share, 1 / labels.size))) * labels.size) if same else 1.0
     reason = (
-        f"{same} of the {wrong.size} who missed this gold gave label value {chosen}; on other gold {share:.0%} "
+        f"{same} of the {wrong.size} who missed this gold gave label value {names[chosen]}; on other gold {share:.0%} "
         f"of misses are. "
         "A group may have agreed on it, or it may be right."
     )

@@ -15,6 +15,7 @@ from service.api import (
     dry_runs,
     estimates,
     gold,
+    gold_flags,
     items,
     job_actions,
     jobs,
@@ -32,7 +33,7 @@ from service.store.keys import Caller
 
 _BY_TAG = {
     "jobs": (jobs, job_actions, estimates, progress),
-    "items": (uploads, items, gold),
+    "items": (uploads, items, gold, gold_flags),
     "results": (labels, runs, answers, assignments, workers, trust, dry_runs),
     "keys": (keys,),
     "description": (documents,),

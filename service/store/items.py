@@ -71,6 +71,7 @@ WITH withdrawn AS (
 )
 SELECT count(*), count(*) FILTER (WHERE is_gold) FROM withdrawn
 """
+_IDS = "SELECT item_no, external_id FROM item WHERE job_no = $1 AND item_no = ANY($2::int4[])"
 _COUNT = "SELECT count(*) FILTER (WHERE NOT is_gold), count(*) FILTER (WHERE is_gold) FROM item WHERE job_no = $1"
 COLUMNS = ("line_no", "external_id", "payload", "minimum", "maximum", "target", "priority", "batch", "accepted")
 
@@ -146,6 +147,11 @@ async def page(
 ) -> list[Item]:
     """Return a job's items in the order in which they came."""
     return [Item(*row) for row in await conn.fetch(_PAGE, job_no, after, gold, state, limit)]
+
+
+async def external_ids(conn: Connection, job_no: int, item_nos: Sequence[int]) -> dict[int, str]:
+    """Return the external_ids of items by their numbers."""
+    return {row["item_no"]: row["external_id"] for row in await conn.fetch(_IDS, job_no, list(item_nos))}
 
 
 async def unknown(conn: Connection, job_no: int, external_ids: Sequence[str], limit: int) -> tuple[list[str], int]:
