@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Items with more answers are sorted by a method that does not slow down as they grow.
 FEW = 32
+# Of so few every two are compared.
+VERY_FEW = 12
 
 
 def group(item: Array, worker: Array, label: Array, n_items: int, *, threads: int | None = None) -> Grouped:
@@ -141,6 +143,7 @@ def _arrange(
     for i in range(np.uintp(first), np.uintp(last)):
         longest = max(longest, offsets[i + one] - offsets[i])
     keys = np.empty(longest, dtype=np.int64)
+    ranked = np.empty(VERY_FEW, dtype=np.int64)
     total = 0
     for i in range(np.uintp(first), np.uintp(last)):
         begin, end = np.uintp(offsets[i]), np.uintp(offsets[i + one])
@@ -157,6 +160,15 @@ def _arrange(
                 keys[j] = (np.int64(worker[begin + j]) << 32) | np.int64(j)
             if size > np.uintp(FEW):
                 keys[:size].sort()
+            elif size <= np.uintp(VERY_FEW):
+                # Keys differ, so each one's place is how many are below it: without a branch that could be mistaken.
+                for j in range(size):
+                    below = np.uintp(0)
+                    for other in range(size):
+                        below += np.uintp(keys[other] < keys[j])
+                    ranked[below] = keys[j]
+                for j in range(size):
+                    keys[j] = ranked[j]
             else:
                 for j in range(one, size):
                     key = keys[j]
