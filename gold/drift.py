@@ -15,11 +15,11 @@ Journal of the Royal Statistical Society B 37.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
-from msgspec.structs import replace
 from scipy.special import kolmogorov
 
 from gold.flags import adjust
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aggregation.arrays import Floats, Ints
 
 FEWEST = 10
+_ROUNDING = 1e-9
 
 
 class Drift(Struct, frozen=True):
@@ -83,44 +84,79 @@ def mix_drift(
     return _select(series, false_discovery)
 
 
-def _tested(worker: Ints, value: Floats, n_workers: int, series: str) -> list[Drift]:
+@dataclass(frozen=True, eq=False)
+class _Tested:
+    """One series of all workers who have enough of it: arrays of one length, a row for each."""
+
+    series: str
+    worker: Ints
+    row: Ints
+    step: Ints
+    size: Ints
+    before: Floats
+    after: Floats
+    statistic: Floats
+    p_value: Floats
+
+    def told(self, at: int, adjusted: float) -> Drift:
+        """Say what was found of one worker."""
+        before, after, statistic = float(self.before[at]), float(self.after[at]), float(self.statistic[at])
+        reason = (
+            f"From answer {self.step[at] + 1} of {self.size[at]} on, {self.series} went from {before:.2f} to "
+            f"{after:.2f} (D = {statistic:.2f}); without a change that would be seen once in "
+            f"{1 / max(float(self.p_value[at]), 1e-9):,.0f}."
+        )
+        p_value = float(self.p_value[at])
+        return Drift(
+            int(self.worker[at]), self.series, int(self.row[at]), before, after, statistic, p_value, adjusted, reason
+        )
+
+
+def _tested(worker: Ints, value: Floats, n_workers: int, series: str) -> _Tested:
     known = np.flatnonzero(np.isfinite(value))
     order = known[np.argsort(worker[known], kind="stable")]
     who, x = worker[order], value[order]
     n = np.bincount(who, minlength=n_workers)
-    ends = np.cumsum(n)
-    starts = ends - n
+    starts = np.cumsum(n) - n
     size = np.maximum(n, 1)
     mean = np.bincount(who, x, minlength=n_workers) / size
     left = x - mean[who]
     sd = np.sqrt(np.bincount(who, left**2, minlength=n_workers) / size)
     walk = np.cumsum(left)
     walk -= np.concatenate([[0.0], walk])[starts[who]]
-    found = []
-    for at in np.flatnonzero((n >= FEWEST) & (sd > 0)).tolist():
-        path = np.abs(walk[starts[at] : ends[at]])
-        step = int(path.argmax()) + 1
-        statistic = float(path[step - 1] / (sd[at] * np.sqrt(n[at])))
-        series_of = x[starts[at] : ends[at]]
-        if step >= n[at]:
-            continue
-        before, after = float(series_of[:step].mean()), float(series_of[step:].mean())
-        reason = (
-            f"From answer {step + 1} of {n[at]} on, {series} went from {before:.2f} to {after:.2f} "
-            f"(D = {statistic:.2f}); without a change that would be seen once in "
-            f"{1 / max(kolmogorov(statistic), 1e-9):,.0f}."
-        )
-        row = int(order[starts[at] + step])
-        found.append(Drift(at, series, row, before, after, statistic, float(kolmogorov(statistic)), 1.0, reason))
-    return found
+    # Of each worker the first place where the walk is farthest from 0.
+    path = np.abs(walk)
+    farthest = np.zeros(n_workers)
+    worked = np.flatnonzero(n)
+    if worked.size:
+        farthest[worked] = np.maximum.reduceat(path, starts[worked])
+    top = np.flatnonzero(path == farthest[who])[::-1]
+    place = np.zeros(n_workers, dtype=np.int64)
+    place[who[top]] = top
+    step = place - starts + 1
+    # What differs by rounding alone is no series that could change.
+    at = np.flatnonzero((n >= FEWEST) & (sd > _ROUNDING * np.maximum(1.0, np.abs(mean))) & (step < n))
+    turned = walk[place[at]]
+    statistic = farthest[at] / (sd[at] * np.sqrt(n[at]))
+    return _Tested(
+        series=series,
+        worker=at,
+        row=order[starts[at] + step[at]],
+        step=step[at],
+        size=n[at],
+        before=mean[at] + turned / step[at],
+        after=mean[at] - turned / (n[at] - step[at]),
+        statistic=statistic,
+        p_value=kolmogorov(statistic),
+    )
 
 
-def _select(series: list[list[Drift]], false_discovery: float) -> list[Drift]:
-    tested = [one for found in series for one in found]
-    adjusted = adjust(np.array([one.p_value for one in tested]))
+def _select(tested: list[_Tested], false_discovery: float) -> list[Drift]:
+    adjusted = adjust(np.concatenate([one.p_value for one in tested]))
+    ends = np.cumsum([one.p_value.size for one in tested])
     kept = [
-        replace(one, adjusted=float(value))
-        for one, value in zip(tested, adjusted, strict=True)
-        if value <= false_discovery
+        one.told(at, float(values[at]))
+        for one, values in zip(tested, np.split(adjusted, ends[:-1]), strict=True)
+        for at in np.flatnonzero(values <= false_discovery).tolist()
     ]
     return sorted(kept, key=lambda one: (one.adjusted, -one.statistic, one.worker))
