@@ -85,6 +85,8 @@ def _inconsistencies(spec: Spec) -> Iterator[Wrong]:
     yield from _task(spec.task)
     yield from _redundancy(spec.redundancy, many=spec.allow_ten_or_more)
     yield from wrong_rules(spec.trust, len(spec.task.labels))
+    if spec.trust.rest and not spec.trust.gate:
+        yield Wrong("trust.rest", "expected 0, or gate: true: without the gate nobody can be kept from HITs")
     if sum(map(len, spec.keywords)) + 2 * len(spec.keywords) > _LONGEST_KEYWORDS:
         yield Wrong("keywords", f"expected at most {_LONGEST_KEYWORDS} characters in all")
     for number, word in enumerate(spec.keywords):

@@ -110,7 +110,7 @@ async def _save(
             await events.record(conn, job_no, now, "trust", _told(len(workers_turned), what, workers_turned[0].reason))
     if gone:
         await _doubt_the_gold(stage, found, now)
-    moved = await trust.void_from(conn, job_no, [one for one in free if one.void_assignment_no is not None])
+    moved = await trust.void_from(conn, job_no, [one for one in free if one.void_assignment_no is not None], now)
     return bool(gone or back or moved)
 
 

@@ -18,7 +18,8 @@ SELECT j.job_id, j.state,
     EXISTS (SELECT FROM counting_answer a WHERE a.job_no = j.job_no) AS has_answers,
     j.gate_id IS NOT NULL AS gated, j.budget_cents - j.reserved_cents - j.spent_cents AS free_cents,
     j.job_no <> ALL (SELECT d.subject FROM due d WHERE d.stage = 'score' AND d.finished < d.wanted) AS scored,
-    j.job_no <> ALL (SELECT d.subject FROM due d WHERE d.stage = 'infer' AND d.finished < d.wanted) AS inferred
+    j.job_no <> ALL (SELECT d.subject FROM due d WHERE d.stage = 'infer' AND d.finished < d.wanted) AS inferred,
+    coalesce(j.weighed_at > (SELECT max(r.started_at) FROM run r WHERE r.job_no = j.job_no), false) AS reweighed
 FROM job j WHERE j.job_no = $1
 """
 _HITS = """
@@ -76,7 +77,8 @@ class JobState(Struct, frozen=True):
     """A job as decide sees it.
 
     closing_run: the newest run was the last; gated: its HITs exclude suspended workers; scored: its workers are judged
-    by all that is known; inferred: and no run is wanted since.
+    by all that is known; inferred: and no run is wanted since; reweighed: answers' weights changed since
+    the newest run began.
     """
 
     job_id: str
@@ -89,6 +91,7 @@ class JobState(Struct, frozen=True):
     free_cents: int = 0
     scored: bool = True
     inferred: bool = True
+    reweighed: bool = False
 
 
 class HitState(Struct, frozen=True):
@@ -141,11 +144,12 @@ async def load(
         out_of_step = [(row[0], row[1]) for row in await conn.fetch(_OUT_OF_STEP, job_no)] if job.gated else []
         await conn.execute(_BY_HASH)
         counted: dict[int, int] = dict(await conn.fetch(_COUNTED, job_no))
-        items = [_item(row, counted.get(row["item_no"], 0)) for row in rows]
+        items = [_item(row, counted.get(row["item_no"], 0), reweighed=job.reweighed) for row in rows]
     return job, hits, items, out_of_step
 
 
-def _item(row: Mapping[str, Any], n_answers: int) -> ItemState:
+def _item(row: Mapping[str, Any], n_answers: int, *, reweighed: bool) -> ItemState:
+    as_many: bool = row["inferred_from"] == n_answers
     return ItemState(
         item_no=row["item_no"],
         hit_no=row["hit_no"],
@@ -154,7 +158,7 @@ def _item(row: Mapping[str, Any], n_answers: int) -> ItemState:
         target=row["target"],
         n_answers=n_answers,
         confidence=row["confidence"],
-        fresh=row["inferred_from"] == n_answers,
+        fresh=as_many and not (reweighed and n_answers),
     )
 
 

@@ -39,6 +39,8 @@ WITH moved AS (
       AND (w.void_from, w.void_assignment, w.void_slot)
           IS DISTINCT FROM (a.submitted_at, a.market_assignment_id, v.slot)
     RETURNING true
+), weighed AS (
+    UPDATE job SET weighed_at = $5 WHERE job_no = $1 AND EXISTS (SELECT FROM moved)
 )
 SELECT count(*) FROM moved
 """
@@ -47,7 +49,11 @@ UPDATE job_worker w SET trust = v.evidence FROM unnest($2::int4[], $3::jsonb[]) 
 WHERE w.job_no = $1 AND w.worker_no = v.worker_no AND w.trust IS DISTINCT FROM v.evidence
 """
 _CHANGE = """
-WITH changed AS (
+WITH weighed AS (
+    UPDATE job SET weighed_at = $2 WHERE job_no = $1
+      AND ('suspended' = ANY($4::text[]) OR EXISTS (
+          SELECT FROM job_worker w WHERE w.job_no = $1 AND w.worker_no = ANY($3::int4[]) AND w.void_from IS NOT NULL))
+), changed AS (
     UPDATE job_worker w
     SET trust_state = v.state, trust_by = v.by, trust_reason = v.reason, trust_revision = w.trust_revision + 1,
         void_from = CASE WHEN v.state = 'suspended' THEN coalesce(a.submitted_at, '-infinity') END,
@@ -162,7 +168,7 @@ async def change(conn: Connection, job_no: int, verdicts: Sequence[Verdict], now
         )
 
 
-async def void_from(conn: Connection, job_no: int, verdicts: Sequence[Verdict]) -> int:
+async def void_from(conn: Connection, job_no: int, verdicts: Sequence[Verdict], now: datetime) -> int:
     """Move the answer from which on suspended workers' answers have no weight; returns for how many it moved."""
     return int(
         await conn.fetchval(
@@ -171,6 +177,7 @@ async def void_from(conn: Connection, job_no: int, verdicts: Sequence[Verdict]) 
             [one.worker_no for one in verdicts],
             [one.void_assignment_no for one in verdicts],
             [one.void_slot for one in verdicts],
+            now,
         )
     )
 

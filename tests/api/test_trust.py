@@ -103,6 +103,8 @@ async def test_rules_that_cannot_be_are_refused_in_a_dry_run_and_in_a_spec(api: 
         assert (tried.status_code, tried.json()["errors"][0]["field"]) == (422, where), rules
         made = await api("POST", "/jobs/check", json=SPEC | {"trust": rules})
         assert (made.status_code, made.json()["errors"][0]["field"]) == (422, f"trust.{where}"), rules
+    idle = await api("POST", "/jobs/check", json=SPEC | {"trust": {"rest": 0.9, "gate": False}})
+    assert (idle.status_code, idle.json()["errors"][0]["field"]) == (422, "trust.rest")
     empty = (await api("POST", f"/jobs/{job_id}/trust/dry-run", json={})).json()
     assert (empty["judged"], empty["suspended"]) == (0, [])
     stranger = await api.as_key("workers:read", team="others")

@@ -143,3 +143,28 @@ async def test_a_settled_label_that_rests_on_nothing_says_so_when_the_job_closes
     assert rows == [(False, 1, True, 1), (True, 0, False, 0)], "nobody is asked again, and nothing is claimed"
     [[message]] = await house.rows("SELECT message FROM job_event WHERE kind = 'bare'")
     assert message.startswith("settled items without an answer that weighs: 1,")
+
+
+async def test_nothing_is_settled_by_a_consensus_that_counted_other_answers(house):
+    """One answer loses its weight as another comes in: as many count as before, and it is not the same."""
+    redundancy = {"minimum": 2, "maximum": 4, "target_confidence": 0.7}
+    job = await house.job(items=["one"], bundle={"items": 1, "gold": 0}, redundancy=redundancy)
+    await house.step()
+    for name, label in (("AONE", 0), ("ATWO", 1)):
+        assert house.market.work(name, lambda _, label=label: label) == 1
+    await house.step()
+    await house.step()
+    await judge(house, job, "suspended", "ATWO")
+    assert house.market.work("ATHREE", lambda _: 2) == 1
+    market_no = await house.value("SELECT market_no FROM market")
+    await house.run_stage("collect", market_no)
+    await house.value("UPDATE consensus SET confidence = 0.9 RETURNING 1")  # as the suspended answer had it
+    counted = "SELECT count(*) = (SELECT n_answers FROM consensus) FROM counting_answer"
+    assert await house.value(counted), "as many answers"
+    await house.run_stage("decide", job)
+    assert await house.value("SELECT state FROM item") == "open"
+    await house.value("UPDATE job SET weighed_at = NULL RETURNING 1")
+    async with house.service.pool.acquire() as conn:
+        await dues.want(conn, "decide", job, house.clock.now())
+    await house.run_stage("decide", job)
+    assert await house.value("SELECT state FROM item") == "settled", "but for when the weights changed"
