@@ -123,3 +123,34 @@ def pick(
         free[best] = False
         met = met + share[best]
     return np.array(picked, dtype=np.int64)
+
+
+def pick_for_job(accepted: Bools, exposures: Ints, policy: AskPolicy, *, n: int, seed: int) -> Ints:
+    """
+    Pick gold for a job from a bank: the labels take turns, the least exposed first, none over its exposure.
+
+    Parameters
+    ----------
+    accepted : (n_gold, n_labels) bool
+        Accepted labels in force; the first is taken for the item's label here.
+    exposures : (n_gold,) int
+        How many workers have met each gold item.
+    n : int
+        How many are wanted; fewer come where fewer are left.
+
+    Returns
+    -------
+    rows : (n or fewer,) int64
+
+    """
+    lot = np.random.default_rng(seed).random(exposures.size)
+    free = np.flatnonzero(accepted.any(axis=1) & (exposures < policy.exposure))
+    if not free.size:
+        return free
+    free = free[np.lexsort((lot[free], exposures[free]))]
+    label = accepted[free].argmax(axis=1)
+    by_label = np.argsort(label, kind="stable")
+    sizes = np.bincount(label)
+    turn = np.empty(free.size, dtype=np.int64)
+    turn[by_label] = np.arange(free.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return free[np.lexsort((lot[free], turn))][:n]

@@ -56,6 +56,16 @@ class Bundle(Struct, frozen=True, forbid_unknown_fields=True):
     gold: Annotated[int, Meta(ge=0, le=20)] = 0
 
 
+BankName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", max_length=100)]
+
+
+class FromBank(Struct, frozen=True, forbid_unknown_fields=True):
+    """Gold from one of the team's banks: so many items, or as many as the job lacks."""
+
+    bank: BankName
+    count: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+
+
 class Redundancy(Struct, frozen=True, forbid_unknown_fields=True):
     """How many workers' answers an item gets: settled at target_confidence from minimum on, at maximum anyway."""
 
@@ -182,6 +192,7 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
     keywords: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(max_length=20)] = ()
     guidelines: Annotated[str, Meta(max_length=20_000)] = ""
     bundle: Bundle = field(default_factory=Bundle)
+    gold: Annotated[FromBank | None, Meta(description="gold that is copied from a bank at launch")] = None
     redundancy: Redundancy = field(default_factory=Redundancy)
     times: Times = field(default_factory=Times)
     requirements: Annotated[tuple[Requirement, ...], Meta(max_length=9)] = ()

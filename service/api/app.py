@@ -11,10 +11,12 @@ from service.api import (
     answers,
     assignments,
     auth,
+    bank_copies,
     documents,
     dry_runs,
     estimates,
     gold,
+    gold_banks,
     gold_flags,
     items,
     job_actions,
@@ -33,7 +35,7 @@ from service.store.keys import Caller
 
 _BY_TAG = {
     "jobs": (jobs, job_actions, estimates, progress),
-    "items": (uploads, items, gold, gold_flags),
+    "items": (uploads, items, gold, gold_flags, gold_banks, bank_copies),
     "results": (labels, runs, answers, assignments, workers, trust, dry_runs),
     "keys": (keys,),
     "description": (documents,),

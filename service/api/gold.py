@@ -82,7 +82,8 @@ async def list_gold(
     async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
         rows = await gold_items.page(conn, job.job_no, after=int(after), state=standing, limit=limit + 1)
-    return page_of(rows, limit, lambda row: view(row, job), lambda row: write_cursor("gold", row.item_no))
+    values: list[str] = job.spec["task"]["labels"]
+    return page_of(rows, limit, lambda row: view(row, values), lambda row: write_cursor("gold", row.item_no))
 
 
 @get(
@@ -109,8 +110,12 @@ async def list_versions(
         rows = await gold_items.versions(
             conn, job.job_no, after=(int(item_no), int(version)), external_id=only, limit=limit + 1
         )
+    values: list[str] = job.spec["task"]["labels"]
     return page_of(
-        rows, limit, lambda row: view(row, job), lambda row: write_cursor("versions", row.item_no, row.version)
+        rows,
+        limit,
+        lambda row: view(row, values),
+        lambda row: write_cursor("versions", row.item_no, row.version),
     )
 
 
@@ -141,17 +146,18 @@ async def correct_gold(request: Request[Any, Any, Any], service: Given, caller: 
     now = service.clock.now()
     async with service.pool.acquire() as conn, conn.transaction():
         job = await find_job(conn, caller, job_id, lock=True)
-        versions = await _follow(conn, job, asked)
+        values: list[str] = job.spec["task"]["labels"]
+        ids = [one.external_id for one in asked]
+        versions = following(asked, await gold_items.named(conn, job.job_no, ids), values, "job")
         await gold_items.save(conn, job.job_no, versions, at=now, by=caller.name)
         if versions and job.state != "draft":
             await _wake(conn, job, caller, versions, now)
-        rows = await gold_items.named(conn, job.job_no, [one.external_id for one in asked])
-    return Corrected(len(versions), len(asked) - len(versions), [view(row, job) for row in rows])
+        rows = await gold_items.named(conn, job.job_no, ids)
+    return Corrected(len(versions), len(asked) - len(versions), [view(row, values) for row in rows])
 
 
-def view(row: GoldRow, job: Job) -> GoldView:
-    """Return a version of a gold item as the API shows it."""
-    values: list[str] = job.spec["task"]["labels"]
+def view(row: GoldRow, values: Sequence[str]) -> GoldView:
+    """Return a version of a gold item as the API shows it, with its label values by name."""
     return GoldView(
         external_id=row.external_id,
         version=row.version,
@@ -163,20 +169,27 @@ def view(row: GoldRow, job: Job) -> GoldView:
     )
 
 
-async def _follow(conn: Connection, job: Job, asked: Sequence[Correction]) -> list[NewVersion]:
-    rows = {
-        row.external_id: row for row in await gold_items.named(conn, job.job_no, [one.external_id for one in asked])
-    }
+def following(
+    asked: Sequence[Correction], there: Sequence[GoldRow], values: Sequence[str], where: str
+) -> list[NewVersion]:
+    """Return the versions that corrections lead to, of what they change.
+
+    Raises
+    ------
+    Refusal
+        Where one of them cannot be made; where: the job or the bank, to say so.
+    """
+    rows = {row.external_id: row for row in there}
     unknown = [one.external_id for one in asked if one.external_id not in rows]
     if unknown:
         raise Refusal(
             "unknown-items",
-            f"{len(unknown)} of these external_ids are no gold of the job; nothing was changed.",
-            errors=[Error("is no gold of the job", external_id=one) for one in unknown[:MOST_NAMED]],
+            f"{len(unknown)} of these external_ids are no gold of the {where}; nothing was changed.",
+            errors=[Error(f"is no gold of the {where}", external_id=one) for one in unknown[:MOST_NAMED]],
             errors_total=len(unknown),
         )
     try:
-        versions, wrong = corrected(asked, rows, job.spec["task"]["labels"])
+        versions, wrong = corrected(asked, rows, values)
     except StaleError as error:
         raise Refusal("gold-changed", str(error)) from None
     if wrong:

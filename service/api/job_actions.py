@@ -7,6 +7,7 @@ from datetime import datetime
 from litestar import post
 
 from foundation.money import format_usd
+from service.api.bank_copies import copy_from_bank
 from service.api.estimates import estimate_job, refuse_uncovered
 from service.api.found import asked, find_job
 from service.api.jobs import JobView, view
@@ -14,6 +15,7 @@ from service.api.problems import Refusal
 from service.api.routes import By, Given, JobId, about
 from service.app import Service
 from service.lifecycle import Action, after
+from service.spec import read_spec
 from service.store import dues, events, jobs
 from service.store.dues import Connection
 from service.store.jobs import Job
@@ -39,7 +41,7 @@ _WANTS: dict[Action, tuple[str, ...]] = {
     operation_id="launchJob",
     summary="Launch a job",
     status_code=200,
-    **about("jobs:write", "not-found", "not-possible-now", "more-gold-needed", "budget-too-small"),
+    **about("jobs:write", "not-found", "not-possible-now", "more-gold-needed", "bank-differs", "budget-too-small"),
 )
 async def launch_job(service: Given, caller: By, job_id: JobId) -> JobView:
     """Begin: post HITs and collect answers. Refused where gold or budget do not cover the worst case."""
@@ -89,7 +91,7 @@ async def _act(service: Service, caller: Caller, job_id: str, action: Action) ->
         state = asked(after, job.state, action)
         message = f"{_PAST[action]} by {caller.name}"
         if action == "launch":
-            message += await _check_launch(service, conn, job)
+            message += await _check_launch(service, conn, job, caller)
         reason = f"asked for by {caller.name}" if state == "paused" else None
         await jobs.set_state(conn, job.job_no, state, pause_reason=reason, at=now)
         await events.record(conn, job.job_no, now, _PAST[action], message, {"key_id": caller.key_id})
@@ -98,8 +100,11 @@ async def _act(service: Service, caller: Caller, job_id: str, action: Action) ->
         return view(await find_job(conn, caller, job_id))
 
 
-async def _check_launch(service: Service, conn: Connection, job: Job) -> str:
-    """Return what is launched, in words, or refuse."""
+async def _check_launch(service: Service, conn: Connection, job: Job, caller: Caller) -> str:
+    """Copy the gold that the spec wants from a bank; return what is launched, in words, or refuse."""
+    spec = read_spec(job.spec)
+    if spec.gold is not None:
+        await copy_from_bank(service, conn, job, spec.gold, caller)
     told = await estimate_job(service, conn, job)
     if not told.items:
         raise Refusal("not-possible-now", "The job has no items to label: upload some, then launch it.")

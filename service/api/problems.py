@@ -28,6 +28,7 @@ KINDS: Final[dict[str, tuple[int, str]]] = {
     "items-differ": (409, "Items with these external ids are there, with other content"),
     "more-gold-needed": (409, "There is too little gold"),
     "budget-too-small": (409, "The budget does not cover the worst case"),
+    "bank-differs": (409, "The gold bank is for jobs of another kind"),
     "gold-changed": (409, "The gold was changed meanwhile; nothing was changed"),
     "body-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body is of a type that is not read here"),

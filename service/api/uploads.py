@@ -32,7 +32,7 @@ LARGEST_UPLOAD: Final = 1024**3
 """Bytes: a thousand characters for each of a million items."""
 
 _IN_MEMORY: Final = 1024 * 1024
-_FORMS: Final[dict[str, Form]] = {"application/x-ndjson": "ndjson", "text/csv": "csv", JSON: "json"}
+FORMS: Final[dict[str, Form]] = {"application/x-ndjson": "ndjson", "text/csv": "csv", JSON: "json"}
 _PROBLEMS: Final = (
     "not-found",
     "not-possible-now",
@@ -96,29 +96,30 @@ async def add_gold(request: Request[Any, Any, Any], service: Given, caller: By, 
 async def _upload(
     request: Request[Any, Any, Any], service: Service, caller: Caller, job_id: str, *, is_gold: bool
 ) -> Uploaded:
-    form = _FORMS[media_type(request, *_FORMS)]
+    form = FORMS[media_type(request, *FORMS)]
     async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
     asked(require_takes_items, job.state, "it takes no items")
-    async with _received(request) as body, _file() as rows:
+    async with received(request) as body, scratch() as rows:
         reading = await asyncio.to_thread(read_upload, body, form, read_spec(job.spec), gold=is_gold, rows=rows)
         rows.seek(0)
         async with service.pool.acquire() as conn, conn.transaction():
             await items.stage(conn, rows)
-            await _refuse_bad_lines(conn, reading)
+            await refuse_bad_lines(conn, reading)
             return await _store(service, conn, caller, job_id, is_gold=is_gold, read=reading.rows)
 
 
 @asynccontextmanager
-async def _file() -> AsyncIterator[BinaryIO]:
+async def scratch() -> AsyncIterator[BinaryIO]:
+    """Give a file that is gone afterwards, in memory while it is small."""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
         yield cast("BinaryIO", file)
 
 
 @asynccontextmanager
-async def _received(request: Request[Any, Any, Any]) -> AsyncIterator[BinaryIO]:
+async def received(request: Request[Any, Any, Any]) -> AsyncIterator[BinaryIO]:
     """Write a body to a file, so that nobody who sends slowly holds a connection or a lock."""
-    async with _file() as file:
+    async with scratch() as file:
         try:
             async for chunk in request.stream():
                 file.write(chunk)
@@ -128,7 +129,14 @@ async def _received(request: Request[Any, Any, Any]) -> AsyncIterator[BinaryIO]:
         yield file
 
 
-async def _refuse_bad_lines(conn: Connection, reading: Reading) -> None:
+async def refuse_bad_lines(conn: Connection, reading: Reading) -> None:
+    """Refuse an upload with bad lines, or with lines of one external_id, naming them.
+
+    Raises
+    ------
+    Refusal
+        422, with the lines.
+    """
     repeated = await items.repeated(conn, MOST_NAMED)
     errors = [Error(one.message, field=one.field or None, line=bad.line) for bad in reading.bad for one in bad.wrong]
     errors += [

@@ -23,6 +23,7 @@ PLACES = {
     "worker_id": "worker_01m7y0h4r6efatbz2xjg4wcwpc",
     "run_id": "run_01m7y0h4r6efatbz2xjg4wcwpc",
     "assignment": 1,
+    "bank": "no-such-bank",
 }
 
 
@@ -95,6 +96,10 @@ BODIES = {
     "withdrawItems": {"external_ids": ["item-0"]},
     "setTrust": {"state": "suspended", "reason": "why"},
     "dryRunTrust": {},
+    "correctBank": {"corrections": [{"external_id": "gold-0", "cause": "why", "state": "retired"}]},
+    "importGold": golds(1),
+    "copyGold": {"bank": "nowhere"},
+    "createGoldBank": {"name": "another", "task": SPEC["task"]},
     "correctGold": {"corrections": [{"external_id": "gold-0", "cause": "why", "state": "retired"}]},
 }
 
@@ -112,7 +117,11 @@ async def lived(api: Api) -> dict[str, str | int]:
         await facts.confuse(worker_no, run_no, [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0])
         worker_id = await conn.fetchval("SELECT worker_id FROM job_worker WHERE job_no = $1", facts.job_no)
     made = (await api("POST", "/keys", json={"name": "ours", "scopes": ["jobs:read"]})).json()
+    bank = f"bank-{run_id}"
+    assert (await api("POST", "/gold-banks", json={"name": bank, "task": SPEC["task"]})).status_code == 201
+    assert (await api("POST", f"/gold-banks/{bank}/items", json=golds(1))).status_code == 200
     return {
+        "bank": bank,
         "job_id": job_id,
         "key_id": made["key_id"],
         "worker_id": worker_id,

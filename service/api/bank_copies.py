@@ -1,0 +1,143 @@
+"""Gold from a bank into a job: balanced over label values, the least met first, none beyond its exposures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import secrets
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from litestar import Request, post
+from msgspec import Meta, Struct
+
+from gold.ask import AskPolicy, pick_for_job
+from service.api.bodies import JSON, read_json
+from service.api.estimates import estimate_job
+from service.api.found import asked, find_job
+from service.api.gold_banks import find_bank
+from service.api.problems import Error, Refusal
+from service.api.routes import By, Given, JobId, about
+from service.api.uploads import scratch
+from service.app import Service
+from service.lifecycle import require_takes_items
+from service.spec import FromBank, Spec, read_spec
+from service.store import dues, events, gold, gold_banks, items
+from service.store.dues import Connection
+from service.store.gold_banks import Bank, Offered
+from service.store.jobs import Job
+from service.store.keys import Caller
+from service.upload.line import Accepted, GoldLine, LineError, LineReader
+
+_LARGEST = 16 * 1024
+
+
+class Copied(Struct, frozen=True):
+    """What went from a bank into a job."""
+
+    copied: int
+    bank: str
+    version: Annotated[int, Meta(description="of the bank, as it was copied from")]
+    gold_missing: Annotated[int, Meta(description="gold items that the job's next HITs still lack")]
+
+
+@post(
+    "/jobs/{job_id:str}/gold/from-bank",
+    operation_id="copyGold",
+    summary="Copy gold from a bank",
+    status_code=200,
+    **about(
+        "jobs:write",
+        "not-found",
+        "not-possible-now",
+        "bank-differs",
+        "items-differ",
+        "invalid-content",
+        reads={JSON: FromBank},
+        largest=_LARGEST,
+    ),
+)
+async def copy_gold(request: Request[Any, Any, Any], service: Given, caller: By, job_id: JobId) -> Copied:
+    """Copy gold from one of the team's banks into the job, by default as much as its next HITs lack.
+
+    Label values take turns, what the fewest workers have met goes first, and what 50 have met stays away. Which version
+    of which item went in is kept. A spec's `gold: {bank: …}` does this at launch.
+    """
+    wanted = await read_json(request, FromBank)
+    async with service.pool.acquire() as conn, conn.transaction():
+        job = await find_job(conn, caller, job_id, lock=True)
+        asked(require_takes_items, job.state, "it takes no gold")
+        done = await copy_from_bank(service, conn, job, wanted, caller)
+        if done.copied and job.state != "draft":
+            await dues.want(conn, "slice", job.job_no, service.clock.now())
+    return done
+
+
+async def copy_from_bank(service: Service, conn: Connection, job: Job, wanted: FromBank, caller: Caller) -> Copied:
+    """Copy gold into a job whose row is locked.
+
+    Raises
+    ------
+    Refusal
+        Where there is no such bank, or its gold does not fit the job.
+    """
+    now = service.clock.now()
+    spec = read_spec(job.spec)
+    bank = await find_bank(conn, caller, wanted.bank)
+    if set(bank.task["labels"]) != set(spec.task.labels):
+        raise Refusal(
+            "bank-differs",
+            f"The gold bank {bank.name!r} is for jobs with the label values {', '.join(bank.task['labels'])}.",
+        )
+    missing = (await estimate_job(service, conn, job)).gold_missing
+    n = missing if wanted.count is None else wanted.count
+    chosen = _choose(await gold_banks.offered(conn, bank.bank_no, job.job_no), bank, spec, n)
+    if chosen:
+        async with scratch() as rows:
+            _write(rows, chosen, bank, spec)
+            rows.seek(0)
+            await items.stage(conn, rows)
+        await items.add_staged(conn, job.job_no, gold=True, at=now)
+        await gold.add_staged(conn, job.job_no, at=now, by=caller.name)
+        await gold_banks.keep_origin(conn, job.job_no, bank.bank_no, chosen)
+        told = f"{len(chosen)} gold items copied from the bank {bank.name}, version {bank.version}, by {caller.name}"
+        await events.record(conn, job.job_no, now, "items", told, {"key_id": caller.key_id})
+    return Copied(len(chosen), bank.name, bank.version, max(0, missing - len(chosen)))
+
+
+def _choose(offered: list[Offered], bank: Bank, spec: Spec, n: int) -> list[Offered]:
+    accepted = np.zeros((len(offered), len(spec.task.labels)), dtype=bool)
+    for row, one in enumerate(offered):
+        accepted[row, [spec.task.labels.index(name) for name in _names(one, bank)]] = True
+    exposures = np.array([one.exposures for one in offered], dtype=np.int64)
+    seed = secrets.randbits(63) if spec.seed is None else spec.seed
+    return [offered[row] for row in pick_for_job(accepted, exposures, AskPolicy(), n=n, seed=seed).tolist()]
+
+
+def _names(one: Offered, bank: Bank) -> list[str]:
+    return [bank.task["labels"][entry["label"]] for entry in one.accepted]
+
+
+def _write(rows: Any, chosen: list[Offered], bank: Bank, spec: Spec) -> None:
+    """Write gold as the lines of an upload are written, refused where the job's own spec refuses it."""
+    reader = LineReader(spec)
+    text = io.TextIOWrapper(rows, encoding="utf-8", newline="")
+    writer = csv.writer(text)
+    for number, one in enumerate(chosen, start=1):
+        reasons = [entry.get("reason") for entry in one.accepted]
+        accepted = [Accepted(name, why) for name, why in zip(_names(one, bank), reasons, strict=True)]
+        try:
+            row = reader.row(GoldLine(external_id=one.external_id, payload=one.payload, accepted=list(accepted)))
+        except LineError as error:
+            raise Refusal(
+                "bank-differs",
+                f"Gold of the bank {bank.name!r} does not fit the job: {one.external_id}: {error.wrong[0]}",
+                errors=[Error(wrong.message, field=wrong.field, external_id=one.external_id) for wrong in error.wrong],
+            ) from None
+        writer.writerow((number, *msgspec.structs.astuple(row)))
+    text.flush()
+    text.detach()
+
+
+HANDLERS = [copy_gold]

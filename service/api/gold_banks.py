@@ -1,0 +1,293 @@
+"""Gold banks: a team's gold for jobs of one kind, imported, corrected and listed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.params import PathParameter, QueryParameter
+from msgspec import Meta, Struct
+
+from service.api.bodies import JSON, media_type, read_json
+from service.api.gold import Corrected, Corrections, GoldState, GoldView, following, view
+from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
+from service.api.problems import Error, Refusal, named, not_found
+from service.api.routes import By, Given, about
+from service.api.uploads import FORMS, LARGEST_UPLOAD, received, refuse_bad_lines, scratch
+from service.spec import BankName, Choice, Spec, SpecError
+from service.spec_reading import LARGEST_SPEC, check_spec
+from service.store import gold_banks, items
+from service.store.dues import Connection
+from service.store.gold_banks import Bank, BankItem
+from service.store.keys import Caller
+from service.upload.line import GoldLine
+from service.upload.reading import MOST_NAMED, read_upload
+
+BankPath = Annotated[str, PathParameter(description="the bank's name")]
+
+_LARGEST = 4 * 1024 * 1024
+_MOST_REDUNDANCY = {"minimum": 1, "maximum": 100}
+
+
+class NewBank(Struct, frozen=True, forbid_unknown_fields=True):
+    """A bank to make: its name, and the task of the jobs that it is for."""
+
+    name: BankName
+    task: Choice
+
+
+class BankView(Struct, frozen=True):
+    """A gold bank; version grows with each change of it."""
+
+    name: str
+    task: Choice
+    version: int
+    created_at: datetime
+    asked: Annotated[int, Meta(description="items that may go into jobs")]
+    others: Annotated[int, Meta(description="items that are retired or excluded")]
+
+
+class BankItemView(GoldView, frozen=True, kw_only=True):
+    """A bank's item in the version in force."""
+
+    payload: dict[str, Any]
+
+
+class Imported(Struct, frozen=True):
+    """What an import changed, and the bank's version since."""
+
+    added: int
+    unchanged: int
+    version: int
+
+
+@post(
+    "/gold-banks",
+    operation_id="createGoldBank",
+    summary="Make a gold bank",
+    **about(
+        "jobs:write",
+        "invalid-content",
+        "bank-differs",
+        reads={JSON: NewBank},
+        answers={JSON: BankView},
+        also={200: "The bank, which was there with the same task"},
+        largest=LARGEST_SPEC,
+    ),
+)
+async def create_bank(request: Request[Any, Any, Any], service: Given, caller: By) -> Response[BankView]:
+    """Make a bank for jobs of one kind, by the task that their specs have: the same label values and fields."""
+    new = await read_json(request, NewBank)
+    task = msgspec.json.decode(msgspec.json.encode(new.task))  # in the types that are stored
+    _spec_of(task)
+    async with service.pool.acquire() as conn, conn.transaction():
+        made = await gold_banks.insert(conn, caller.team_id, new.name, task, service.clock.now())
+        bank = await find_bank(conn, caller, new.name)
+        if bank.task != task:
+            raise Refusal("bank-differs", f"There is a gold bank {new.name!r} for another task; take another name.")
+    return Response(_view(bank), status_code=201 if made else 200)
+
+
+@get("/gold-banks", operation_id="listGoldBanks", summary="List gold banks", **about("jobs:read"))
+async def list_banks(service: Given, caller: By, cursor: Cursor = None, limit: Limit = DEFAULT_PAGE) -> Page[BankView]:
+    """List the team's gold banks by name."""
+    (after,) = read_cursor("banks", cursor, "")
+    async with service.pool.acquire() as conn:
+        rows = await gold_banks.page(conn, caller.team_id, after=str(after), limit=limit + 1)
+    return page_of(rows, limit, _view, lambda bank: write_cursor("banks", bank.name))
+
+
+@get(
+    "/gold-banks/{bank:str}",
+    operation_id="getGoldBank",
+    summary="Get a gold bank",
+    **about("jobs:read", "not-found"),
+)
+async def get_bank(service: Given, caller: By, bank: BankPath) -> BankView:
+    """Show a gold bank and how much of it may go into jobs."""
+    async with service.pool.acquire() as conn:
+        return _view(await find_bank(conn, caller, bank))
+
+
+@post(
+    "/gold-banks/{bank:str}/items",
+    operation_id="importGold",
+    summary="Import gold into a bank",
+    status_code=200,
+    **about(
+        "jobs:write",
+        "not-found",
+        "items-differ",
+        "invalid-lines",
+        reads={"application/x-ndjson": GoldLine, "text/csv": str, JSON: list[GoldLine]},
+        largest=LARGEST_UPLOAD,
+    ),
+)
+async def import_gold(request: Request[Any, Any, Any], service: Given, caller: By, bank: BankPath) -> Imported:
+    """Import gold as it is uploaded to a job: NDJSON, CSV or a JSON array; all of it is stored, or none.
+
+    What is there already with the same content is left as it is; with other content the import is refused. Redundancy,
+    priority and batch are the job's that the gold goes into, and are not kept.
+    """
+    form = FORMS[media_type(request, *FORMS)]
+    async with service.pool.acquire() as conn:
+        spec = _spec_of((await find_bank(conn, caller, bank)).task)
+    async with received(request) as body, scratch() as rows:
+        reading = await asyncio.to_thread(read_upload, body, form, spec, gold=True, rows=rows)
+        rows.seek(0)
+        async with service.pool.acquire() as conn, conn.transaction():
+            await items.stage(conn, rows)
+            await refuse_bad_lines(conn, reading)
+            found = await find_bank(conn, caller, bank, lock=True)
+            await _refuse_differing(conn, found)
+            added = await gold_banks.add_staged(conn, found.bank_no, at=service.clock.now(), by=caller.name)
+    return Imported(added, reading.rows - added, found.version + (added > 0))
+
+
+@get(
+    "/gold-banks/{bank:str}/items",
+    operation_id="listBankItems",
+    summary="List a bank's gold",
+    **about("jobs:read", "not-found"),
+)
+async def list_bank_items(
+    service: Given,
+    caller: By,
+    bank: BankPath,
+    standing: Annotated[
+        GoldState | None, QueryParameter(name="state", description="only gold in this state", required=False)
+    ] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_PAGE,
+) -> Page[BankItemView]:
+    """List a bank's gold, each item in the version in force, in the order in which it came."""
+    (after,) = read_cursor("bank-items", cursor, -1)
+    async with service.pool.acquire() as conn:
+        found = await find_bank(conn, caller, bank)
+        rows = await gold_banks.items(conn, found.bank_no, after=int(after), state=standing, limit=limit + 1)
+    values = found.task["labels"]
+    return page_of(rows, limit, lambda row: _item(row, values), lambda row: write_cursor("bank-items", row.item_no))
+
+
+@get(
+    "/gold-banks/{bank:str}/versions",
+    operation_id="listBankVersions",
+    summary="List every version of a bank's gold",
+    **about("jobs:read", "not-found"),
+)
+async def list_bank_versions(
+    service: Given,
+    caller: By,
+    bank: BankPath,
+    external_id: Annotated[
+        str | None, QueryParameter(description="only this item's", max_length=255, required=False)
+    ] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_PAGE,
+) -> Page[GoldView]:
+    """List who made which version of a bank's gold, when and why, the oldest of each item first."""
+    number, version = read_cursor("bank-versions", cursor, -1, 0)
+    only = None if external_id is None else external_id.replace("\0", "\ufffd")  # which no id has
+    async with service.pool.acquire() as conn:
+        found = await find_bank(conn, caller, bank)
+        after = (int(number), int(version))
+        rows = await gold_banks.versions(conn, found.bank_no, after=after, external_id=only, limit=limit + 1)
+    return page_of(
+        rows,
+        limit,
+        lambda row: view(row, found.task["labels"]),
+        lambda row: write_cursor("bank-versions", row.item_no, row.version),
+    )
+
+
+@post(
+    "/gold-banks/{bank:str}/corrections",
+    operation_id="correctBank",
+    summary="Correct, retire or exclude gold of a bank",
+    status_code=200,
+    **about(
+        "jobs:write",
+        "not-found",
+        "gold-changed",
+        "unknown-items",
+        "invalid-content",
+        reads={JSON: Corrections},
+        largest=_LARGEST,
+    ),
+)
+async def correct_bank(request: Request[Any, Any, Any], service: Given, caller: By, bank: BankPath) -> Corrected:
+    """Put other accepted label values in force, retire or exclude; every version is kept.
+
+    Jobs that have the gold already keep theirs: correct it there too.
+    """
+    asked = (await read_json(request, Corrections)).corrections
+    ids = [one.external_id for one in asked]
+    async with service.pool.acquire() as conn, conn.transaction():
+        found = await find_bank(conn, caller, bank, lock=True)
+        values = found.task["labels"]
+        versions = following(asked, await gold_banks.named(conn, found.bank_no, ids), values, "bank")
+        await gold_banks.save(conn, found.bank_no, versions, at=service.clock.now(), by=caller.name)
+        rows = await gold_banks.named(conn, found.bank_no, ids)
+    return Corrected(len(versions), len(asked) - len(versions), [view(row, values) for row in rows])
+
+
+async def find_bank(conn: Connection, caller: Caller, name: str, *, lock: bool = False) -> Bank:
+    """Return a bank of the caller's team, locked for the transaction where that is asked for.
+
+    Raises
+    ------
+    Refusal
+        404, where there is none; another team's is none.
+    """
+    bank = None if "\0" in name else await gold_banks.find(conn, caller.team_id, name, lock=lock)
+    if bank is None:
+        raise not_found("gold bank")
+    return bank
+
+
+def _spec_of(task: dict[str, Any]) -> Spec:
+    """Return the plainest spec that has a task, by which its gold is checked."""
+    plain = {"name": "gold", "task": task, "reward": "0.01", "budget": "1.00", "allow_ten_or_more": True}
+    try:
+        return check_spec(plain | {"redundancy": _MOST_REDUNDANCY})
+    except SpecError as error:
+        detail = f"The body is not valid: {error.wrong[0]}"
+        raise Refusal("invalid-content", detail, errors=named(error.wrong)) from None
+
+
+async def _refuse_differing(conn: Connection, bank: Bank) -> None:
+    differing = await gold_banks.differing(conn, bank.bank_no, MOST_NAMED)
+    if differing:
+        raise Refusal(
+            "items-differ",
+            f"{differing[0].total} of these external_ids are in the bank with other content; nothing was stored. "
+            "Correct them there, or send new external_ids.",
+            errors=[
+                Error(f"is there with another {', '.join(one.fields)}", line=one.line_no, external_id=one.external_id)
+                for one in differing
+            ],
+            errors_total=differing[0].total,
+        )
+
+
+def _view(bank: Bank) -> BankView:
+    task = msgspec.convert(bank.task, Choice)
+    return BankView(bank.name, task, bank.version, bank.created_at, bank.asked, bank.others)
+
+
+def _item(row: BankItem, values: list[str]) -> BankItemView:
+    return BankItemView(**msgspec.structs.asdict(view(row, values)), payload=row.payload)
+
+
+HANDLERS = [
+    create_bank,
+    list_banks,
+    get_bank,
+    import_gold,
+    list_bank_items,
+    list_bank_versions,
+    correct_bank,
+]
