@@ -18,15 +18,14 @@ _BY_SUFFIX: Final = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".j
 _CHUNK = 256 * 1024
 
 
-def import_file(api: Api, job_id: str, file: Path, *, is_gold: bool, form: str | None = None) -> dict[str, Any]:
-    """Upload a file; ``-`` is standard input. What it came to is told on standard error."""
+def import_file(api: Api, path: str, file: Path, *, is_gold: bool, form: str | None = None) -> dict[str, Any]:
+    """Upload a file to a path of the API; ``-`` is standard input. What it came to is told on standard error."""
     form = form or _BY_SUFFIX.get(file.suffix.lower())
     if form is None:
         raise click.UsageError(f"cannot tell from the name of {file} what it is; give --format ndjson, csv or json")
     from_stdin = str(file) == "-"
     size = None if from_stdin else file.stat().st_size
     headers = {"Content-Type": FORMS[form]} | ({"Content-Length": str(size)} if size is not None else {})
-    path = f"/jobs/{job_id}/{'gold' if is_gold else 'items'}"
     with _opened(file, from_stdin=from_stdin) as source, _bar() as bar:
         task = bar.add_task(file.name if not from_stdin else "standard input", total=size)
 

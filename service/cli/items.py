@@ -32,7 +32,7 @@ def import_(api: Api, job_id: str, file: Path, gold: bool, form: str | None) -> 
 
     All are stored, or none where a line is bad. To run it again changes nothing.
     """
-    done = import_file(api, job_id, file, is_gold=gold, form=form)
+    done = import_file(api, f"/jobs/{job_id}/{'gold' if gold else 'items'}", file, is_gold=gold, form=form)
     if api.as_json:
         write_json(done)
 

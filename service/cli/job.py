@@ -55,7 +55,7 @@ def create(
     job_id = made["job_id"]
     for file, is_gold in ((items, False), (gold, True)):
         if file is not None:
-            import_file(api, job_id, file, is_gold=is_gold)
+            import_file(api, f"/jobs/{job_id}/{'gold' if is_gold else 'items'}", file, is_gold=is_gold)
     if launch and made["state"] == "draft":
         api("POST", f"/jobs/{job_id}/launch")
     if api.as_json:

@@ -1,0 +1,197 @@
+"""`assay gold`: list, correct, retire and exclude gold of a job or a bank, see what is flagged, and keep banks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+import msgspec
+from rich.table import Table
+
+from service.cli.client import JOB, Api, with_api, write_json
+from service.cli.importing import FORMS, import_file
+from service.spec import SpecError
+from service.spec_reading import check_spec, decode_spec
+
+_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+_BANK = click.argument("bank", metavar="BANK")
+_WHERE = click.argument("where", metavar="JOB|BANK")
+_GOLD = click.argument("external_id", metavar="GOLD")
+_CAUSE = click.option("--reason", "cause", required=True, help="Why; it is kept with the version.")
+_JOB_ID = "job_"
+
+
+@click.group()
+def gold() -> None:
+    """See, correct, retire and exclude gold, and keep it in banks."""
+
+
+@gold.command("list")
+@_WHERE
+@with_api
+def list_(api: Api, where: str) -> None:
+    """List the gold of a job or a bank, each item in the version in force."""
+    rows = list(api.every(f"{_path(where)}/{'gold' if _is_job(where) else 'items'}"))
+    if api.as_json:
+        write_json(rows)
+        return
+    table = Table("gold", "state", "version", "accepted", "since", "by", box=None, pad_edge=False)
+    for row in rows:
+        accepted = ", ".join(one["label"] for one in row["accepted"])
+        table.add_row(row["external_id"], row["state"], str(row["version"]), accepted, row["at"][:19], row["by"])
+    api.console.print(table)
+
+
+@gold.command()
+@_WHERE
+@click.argument("external_id", metavar="[GOLD]", required=False)
+@with_api
+def show(api: Api, where: str, external_id: str | None) -> None:
+    """Show every version: who made it, when and why."""
+    path = f"{_path(where)}/{'gold/versions' if _is_job(where) else 'versions'}"
+    rows = list(api.every(path, **({} if external_id is None else {"external_id": external_id})))
+    if api.as_json:
+        write_json(rows)
+        return
+    for row in rows:
+        api.console.print(f"{row['external_id']}  {row['version']}  {row['at'][:19]}  {row['state']} by {row['by']}")
+        for one in row["accepted"]:
+            api.console.print(f"    {one['label']}: {one['reason'] or 'no reason given'}")
+        if row["cause"]:
+            api.console.print(f"    because {row['cause']}")
+
+
+@gold.command()
+@_WHERE
+@_GOLD
+@click.option(
+    "--accept", multiple=True, required=True, metavar="LABEL=WHY", help="A label value that is right, and why."
+)
+@_CAUSE
+@with_api
+def edit(api: Api, where: str, external_id: str, accept: tuple[str, ...], cause: str) -> None:
+    """Put other accepted label values in force. In a job, everybody is scored again."""
+    accepted = []
+    for one in accept:
+        label, equals, why = one.rpartition("=")
+        if not equals or not label or not why.strip():
+            raise click.UsageError(f"--accept {one!r}: expected a label value and why it is right, as LABEL=WHY")
+        accepted.append({"label": label, "reason": why.strip()})
+    _correct(api, where, {"external_id": external_id, "cause": cause, "accepted": accepted})
+
+
+@gold.command()
+@_WHERE
+@_GOLD
+@_CAUSE
+@with_api
+def retire(api: Api, where: str, external_id: str, cause: str) -> None:
+    """Ask it no more; what was answered counts on."""
+    _correct(api, where, {"external_id": external_id, "cause": cause, "state": "retired"})
+
+
+@gold.command()
+@_WHERE
+@_GOLD
+@_CAUSE
+@with_api
+def exclude(api: Api, where: str, external_id: str, cause: str) -> None:
+    """Have it count for nobody. In a job, what it wrongly cost is forgiven."""
+    _correct(api, where, {"external_id": external_id, "cause": cause, "state": "excluded"})
+
+
+@gold.command()
+@JOB
+@with_api
+def flags(api: Api, job_id: str) -> None:
+    """Say which gold of a job looks wrong or known, and which label values the crowd gets wrong."""
+    told = api("GET", f"/jobs/{job_id}/gold/flags")
+    if api.as_json:
+        write_json(told)
+        return
+    for one in told["gold"]:
+        api.console.print(f"{one['external_id']}  {one['kind']}: {one['reason']} {one['advice']}")
+    for one in told["bias"]:
+        api.console.print(f"label value {one['label']}: {one['reason']}")
+    if not told["gold"] and not told["bias"]:
+        api.console.print(f"Nothing is flagged; {told['tested']} gold items have answers.")
+
+
+@gold.command()
+@_BANK
+@click.argument("spec", type=_FILE, metavar="SPEC")
+@with_api
+def create(api: Api, bank: str, spec: Path) -> None:
+    """Make a bank for jobs with the task of SPEC, a spec in YAML or JSON."""
+    text = sys.stdin.buffer.read() if str(spec) == "-" else spec.read_bytes()
+    try:
+        task = msgspec.to_builtins(check_spec(decode_spec(text, is_yaml=spec.suffix.lower() != ".json")).task)
+    except SpecError as error:
+        raise click.UsageError(f"{spec}: {error.wrong[0]}") from None
+    _say(api, api("POST", "/gold-banks", json={"name": bank, "task": task}))
+
+
+@gold.command("import")
+@_BANK
+@click.argument("file", type=_FILE)
+@click.option("--format", "form", type=click.Choice(list(FORMS)), help="What the file is; by its name otherwise.")
+@with_api
+def import_(api: Api, bank: str, file: Path, form: str | None) -> None:
+    """Import the gold of FILE into a bank: NDJSON, CSV with a header, or a JSON array; - is standard input."""
+    done = import_file(api, f"{_path(bank)}/items", file, is_gold=True, form=form)
+    if api.as_json:
+        write_json(done)
+
+
+@gold.command()
+@_BANK
+@with_api
+def export(api: Api, bank: str) -> None:
+    """Write a bank's gold that may go into jobs to standard output, as NDJSON that can be imported."""
+    for row in api.every(f"{_path(bank)}/items", state="asked"):
+        line = {name: row[name] for name in ("external_id", "payload", "accepted")}
+        sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+
+
+@gold.command()
+@JOB
+@_BANK
+@click.option("--count", type=click.IntRange(1, 100_000), help="So many; by default what the job lacks.")
+@with_api
+def copy(api: Api, job_id: str, bank: str, count: int | None) -> None:
+    """Copy gold from a bank into a job: balanced over label values, the least met first."""
+    wanted: dict[str, Any] = {"bank": bank} | ({} if count is None else {"count": count})
+    done = api("POST", f"/jobs/{job_id}/gold/from-bank", json=wanted)
+    if api.as_json:
+        write_json(done)
+    else:
+        api.console.print(f"{done['copied']} gold items copied; the job's next HITs lack {done['gold_missing']}.")
+
+
+def _is_job(where: str) -> bool:
+    return where.startswith(_JOB_ID)
+
+
+def _path(where: str) -> str:
+    return f"/{'jobs' if _is_job(where) else 'gold-banks'}/{quote(where, safe='')}"
+
+
+def _correct(api: Api, where: str, correction: dict[str, Any]) -> None:
+    path = f"{_path(where)}/{'gold/corrections' if _is_job(where) else 'corrections'}"
+    done = api("POST", path, json={"corrections": [correction]})
+    if api.as_json:
+        write_json(done)
+        return
+    (row,) = done["gold"]
+    what = f"is {row['state']}, version {row['version']}" if done["changed"] else "was so already"
+    api.console.print(f"{row['external_id']} {what}.")
+
+
+def _say(api: Api, bank: dict[str, Any]) -> None:
+    if api.as_json:
+        write_json(bank)
+    else:
+        api.console.print(f"bank {bank['name']}: {bank['asked']} gold items, version {bank['version']}")

@@ -1,0 +1,78 @@
+"""`assay gold` against a real server: banks filled and copied from, gold corrected, bad files told in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import EXAMPLES, Shell
+
+PETS, ITEMS, GOLD = (str(EXAMPLES / name) for name in ("pets.yaml", "pets-items.csv", "pets-gold.csv"))
+
+
+async def test_a_bank_goes_from_a_file_into_a_job_and_out_again(shell: Shell, tmp_path: Path) -> None:
+    assert (await shell("gold", "create", "pets", PETS)).output == "bank pets: 0 gold items, version 0\n"
+    done = await shell("gold", "import", "pets", GOLD)
+    assert (done.exit_code, "4 gold items added" in done.stderr) == (0, True), done.output
+    rows = await shell.json("gold", "list", "pets")
+    first = rows[0]["external_id"]
+    assert (await shell("gold", "retire", "pets", first, "--reason", "it leaked")).output == (
+        f"{first} is retired, version 2.\n"
+    )
+    shown = await shell("gold", "show", "pets", first)
+    assert "because it leaked" in shown.output
+    lines = (await shell("gold", "export", "pets")).stdout.splitlines()
+    assert [json.loads(line)["external_id"] for line in lines] == [row["external_id"] for row in rows[1:]]
+    again = tmp_path / "again.jsonl"
+    again.write_text("\n".join(lines))
+    assert (await shell("gold", "create", "copy", PETS)).exit_code == 0
+    assert (await shell("gold", "import", "copy", str(again))).exit_code == 0
+
+    job_id = (await shell("job", "create", PETS, "--items", ITEMS)).stdout.strip()
+    copied = await shell("gold", "copy", job_id, "pets")
+    assert copied.output == "3 gold items copied; the job's next HITs lack 1.\n"
+    label = (await shell.json("job", "show", job_id))["spec"]["task"]["labels"][0]
+    gold = (await shell.json("gold", "list", job_id))[0]["external_id"]
+    edited = await shell("gold", "edit", job_id, gold, "--accept", f"{label}=looked at it", "--reason", "contested")
+    assert edited.output == f"{gold} is asked, version 2.\n"
+    assert (await shell("gold", "exclude", job_id, gold, "--reason", "x")).output == f"{gold} is excluded, version 3.\n"
+    assert (await shell("gold", "flags", job_id)).output == "Nothing is flagged; 0 gold items have answers.\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "1 line is not valid"),
+        (b"\xff\xfe\n", "1 line is not valid"),
+        (b"{", "1 line is not valid"),
+        (b'{"external_id": "g", "payload": {}, "accepted": "cow"}', "1 line is not valid"),
+    ],
+)
+async def test_a_bad_file_is_one_clear_line_and_stores_nothing(
+    shell: Shell, tmp_path: Path, content: bytes, said: str
+) -> None:
+    assert (await shell("gold", "create", "bad", PETS)).exit_code == 0
+    file = tmp_path / "gold.jsonl"
+    file.write_bytes(content)
+    refused = await shell("gold", "import", "bad", str(file))
+    assert refused.exit_code == 1
+    assert refused.stderr.splitlines()[0] == f"assay: {said}; nothing was stored."
+    assert "Traceback" not in refused.output
+    assert await shell.json("gold", "list", "bad") == []
+
+
+async def test_what_is_used_wrongly_is_told_in_a_line(shell: Shell, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("name: [")
+    for args, code in (
+        (("create", "x", str(spec)), 2),
+        (("import", "nowhere", GOLD), 1),
+        (("list", "nowhere"), 1),
+        (("edit", "nowhere", "g", "--accept", "cat", "--reason", "why"), 2),
+        (("retire", "nowhere", "g"), 2),
+    ):
+        done = await shell("gold", *args)
+        assert done.exit_code == code, (args, done.output)
+        assert "Traceback" not in done.output
