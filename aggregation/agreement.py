@@ -18,7 +18,7 @@ presence of high agreement, British Journal of Mathematical and Statistical Psyc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MEASURES = ("alpha", "ordinal_alpha", "kappa", "ac1")
 Measure = Literal["alpha", "ordinal_alpha", "kappa", "ac1"]
+
+_LARGEST_KEY = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,21 @@ def by_label(votes: Floats, *, draws: int = 200, mass: float = 0.95, seed: int =
     ]
 
 
+def specific(votes: Floats) -> list[float | None]:
+    """
+    Give for each label how likely another answer to the item has it too, where one has it, (n_labels,).
+
+    The proportion of specific agreement (D. Cicchetti and A. Feinstein (1990), High agreement but low kappa: II,
+    Journal of Clinical Epidemiology 43), each item's pairs weighed as alpha weighs them; None where no pair has the
+    label.
+    """
+    patterns, counts = _patterns(votes[votes.sum(axis=1) >= 2])
+    weight = counts / np.maximum(patterns.sum(axis=1) - 1, 1)
+    same = weight @ (patterns * (patterns - 1))
+    margin = counts @ patterns
+    return [float(one / all_) if all_ else None for one, all_ in zip(same, margin, strict=True)]
+
+
 def confused(votes: Floats) -> list[tuple[int, int, float, float]]:
     """
     List label pairs that answers to one item disagree by, the most frequent first.
@@ -200,7 +217,12 @@ def _patterns(votes: Floats) -> tuple[Floats, Ints]:
     if not answered.shape[0]:
         return answered, np.zeros(0, dtype=np.int64)
     whole = np.ascontiguousarray(answered, dtype=np.int32)
-    key = whole.view(np.dtype((np.void, whole.dtype.itemsize * whole.shape[1]))).ravel()
+    base = int(whole.max()) + 1
+    key: Any
+    if base ** whole.shape[1] < _LARGEST_KEY:  # digits of one number sort several times as fast as rows of bytes
+        key = whole @ base ** np.arange(whole.shape[1], dtype=np.int64)[::-1]
+    else:
+        key = whole.view(np.dtype((np.void, whole.dtype.itemsize * whole.shape[1]))).ravel()
     _, first, counts = np.unique(key, return_index=True, return_counts=True)
     return answered[first], counts
 

@@ -8,6 +8,7 @@ from litestar import Request, Response, Router
 from litestar.di import Provide
 
 from service.api import (
+    agreement,
     answers,
     assignments,
     auth,
@@ -36,7 +37,7 @@ from service.store.keys import Caller
 _BY_TAG = {
     "jobs": (jobs, job_actions, estimates, progress),
     "items": (uploads, items, gold, gold_flags, gold_banks, bank_copies),
-    "results": (labels, runs, answers, assignments, workers, trust, dry_runs),
+    "results": (labels, runs, answers, assignments, agreement, workers, trust, dry_runs),
     "keys": (keys,),
     "description": (documents,),
 }

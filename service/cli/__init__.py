@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "gold": ("service.cli.gold:gold", "See, correct and retire gold, and keep it in banks."),
     "labels": ("service.cli.labels:labels", "Take labels out of a job."),
     "workers": ("service.cli.workers:workers", "See what a job's workers are worth."),
+    "agreement": ("service.cli.agreement:agreement", "See how far a job's workers agree, and where they do not."),
     "trust": ("service.cli.trust:trust", "See why workers are trusted or not, suspend them, and try rules."),
     "aggregate": ("service.cli.aggregate:aggregate", "Infer labels from a file of answers, without any service."),
     "demo": ("service.cli.demo:demo", "See a job go from items to labels, with a made-up crowd."),

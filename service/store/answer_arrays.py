@@ -18,6 +18,18 @@ _COPY = """
 SELECT n.item_no, n.worker_no, n.label FROM counting_answer n WHERE n.job_no = $1
 ORDER BY n.submitted_at, n.market_assignment_id, n.slot
 """
+# The same with the time, and without gold where it is not to be told from items.
+_COPY_COUNTING = """
+SELECT n.item_no, n.worker_no, n.label, n.submitted_at FROM counting_answer n JOIN item i USING (job_no, item_no)
+WHERE n.job_no = $1 AND ($2 OR NOT i.is_gold) ORDER BY n.submitted_at, n.market_assignment_id, n.slot
+"""
+_COPY_BATCHES = """
+SELECT item_no, (dense_rank() OVER (ORDER BY batch) - 1)::int4 FROM item
+WHERE job_no = $1 AND batch IS NOT NULL AND ($2 OR NOT is_gold)
+"""
+_BATCHES = """
+SELECT DISTINCT batch FROM item WHERE job_no = $1 AND batch IS NOT NULL AND ($2 OR NOT is_gold) ORDER BY batch
+"""
 # What trust is judged by: everybody's answers, suspended or not, with when their work began and ended.
 _COPY_FACTS = """
 SELECT n.item_no, n.worker_no, n.label, n.submitted_at, coalesce(a.accepted_at, n.submitted_at), n.assignment_no, n.slot
@@ -47,6 +59,9 @@ _FACT = np.dtype(
     ]
 )
 
+_COUNTING = np.dtype([*_ROW.descr, ("l4", ">i4"), ("submitted", ">i8")])
+_BATCH = np.dtype([("n", ">i2"), ("l1", ">i4"), ("item", ">i4"), ("l2", ">i4"), ("batch", ">i4")])
+
 Ints = npt.NDArray[np.int32]
 Microseconds = npt.NDArray[np.int64]
 
@@ -62,6 +77,16 @@ class Facts:
     accepted: Microseconds
     assignment: npt.NDArray[np.int64]
     slot: npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, eq=False)
+class Counting:
+    """Answers that count, in the order in which they supersede: arrays of one length, times in microseconds."""
+
+    item: Ints
+    worker: Ints
+    label: Ints
+    submitted: Microseconds
 
 
 async def load(conn: Connection, job_no: int) -> tuple[Ints, Ints, Ints]:
@@ -84,9 +109,27 @@ async def load_facts(conn: Connection, job_no: int) -> Facts:
     )
 
 
-async def _copy(conn: Connection, query: str, row: npt.DTypeLike, job_no: int) -> npt.NDArray[Any]:
+async def load_counting(conn: Connection, job_no: int, *, gold: bool) -> Counting:
+    """Return the answers that count with the time they were handed in; those to gold items where gold is true."""
+    rows = await _copy(conn, _COPY_COUNTING, _COUNTING, job_no, gold)
+    item, worker, label = (rows[name].astype(np.int32) for name in ("item", "worker", "label"))
+    return Counting(item, worker, label, rows["submitted"].astype(np.int64))
+
+
+async def load_batches(
+    conn: Connection, job_no: int, n_items: int, *, gold: bool
+) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return the names of a job's batches, and each item's place among them, (n_items,), -1 for none."""
+    names = [row["batch"] for row in await conn.fetch(_BATCHES, job_no, gold)]
+    batch = np.full(n_items, -1, dtype=np.int64)
+    rows = await _copy(conn, _COPY_BATCHES, _BATCH, job_no, gold)
+    batch[rows["item"]] = rows["batch"]
+    return names, batch
+
+
+async def _copy(conn: Connection, query: str, row: npt.DTypeLike, *args: int) -> npt.NDArray[Any]:
     sink = io.BytesIO()
-    await conn.copy_from_query(query, job_no, output=sink, format="binary")
+    await conn.copy_from_query(query, *args, output=sink, format="binary")
     data = sink.getbuffer()
     if bytes(data[: len(_SIGNATURE)]) != _SIGNATURE:
         raise ValueError("Postgres answered COPY in a format that is not its binary one")

@@ -111,7 +111,9 @@ async def lived(api: Api) -> dict[str, str | int]:
     async with api.service.pool.acquire() as conn:
         facts = await Facts.of(api, conn, job_id)
         worker_no = await facts.worker("A1", right=1, total=1)
-        assignment = await facts.answers(await facts.hit([0, 3]), worker_no, [(0, 0), (3, 0)])
+        hit_no = await facts.hit([0, 3])
+        assignment = await facts.answers(hit_no, worker_no, [(0, 0), (3, 0)])
+        await facts.answers(hit_no, await facts.worker("A2"), [(0, 1), (3, 1)])
         run_no, run_id = await facts.run()
         await facts.consensus(run_no, 3, [1.0, 0.0, 0.0])
         await facts.confuse(worker_no, run_no, [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0])

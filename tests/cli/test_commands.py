@@ -249,3 +249,17 @@ async def test_a_person_has_the_last_word_on_a_worker(shell: Shell) -> None:
         "suspended by person",
     ]
     assert (await shell("trust", "show", job_id, worker)).output.splitlines() == released
+
+
+async def test_agreement_is_shown_with_what_is_in_dispute(shell: Shell) -> None:
+    async with shell.api.service.pool.acquire() as conn:
+        job_id, _, _ = await watched_job(shell.api, conn)
+    told = (await shell("agreement", job_id, "--ordinal", "--top", "2")).output
+    exact = await shell.json("agreement", job_id, "--ordinal", "--top", "2")
+    assert "320 answers to 40 items" in told
+    for measure in ("alpha", "ordinal_alpha", "kappa", "ac1"):
+        assert f"{exact['measures'][measure]['value']:.3f}" in told
+    assert exact["disputed"][0]["external_id"] in told
+    assert len(exact["disputed"]) == 2
+    empty = await shell("agreement", await shell.api.job())
+    assert (empty.exit_code, empty.output.strip()) == (0, "No answer counts yet.")
