@@ -84,6 +84,30 @@ class Belief:
 
 
 @dataclass(frozen=True, eq=False)
+class Series:
+    """
+    The answers that stand, in order: what the figures are means of.
+
+    Attributes
+    ----------
+    worker, assignment : (n,) int
+    hit : (n,) float64
+        On gold whether it was right, else NaN.
+    shared : (n,) float64
+        Share of the item's other answers that are the same; NaN where there is no other.
+    seconds : (n_assignments,) float64
+        Active time of each assignment for one answer, NaN where it is not known.
+
+    """
+
+    worker: Ints
+    assignment: Ints
+    hit: Floats
+    shared: Floats
+    seconds: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Reliability:
     """
     The figures of every worker, (n_workers,) each unless said otherwise; NaN where one is not known.
@@ -122,6 +146,7 @@ class Reliability:
     drift : list of Drift
         Of gold, agreement, time and the mix of labels, each with its own rate of false discoveries; a row is that of
         the assignment with which the change begins.
+    series : Series
 
     """
 
@@ -147,6 +172,7 @@ class Reliability:
     pay_per_hour: Floats
     cost_per_right: Floats
     drift: list[Drift]
+    series: Series
 
 
 def reliability(work: Work, belief: Belief, n_workers: int) -> Reliability:
@@ -177,6 +203,7 @@ def reliability(work: Work, belief: Belief, n_workers: int) -> Reliability:
     handed = work.assignment[rows]
     asked = per_worker(worker[work.approved[handed] & ~is_gold[item]])
     hit = np.where(is_gold[item], belief.accepted[item, label], np.nan)
+    each = seconds / np.maximum(size, 1)
     return Reliability(
         answers=per_worker(work.worker).astype(np.int64),
         assignments=per_worker(work.of).astype(np.int64),
@@ -204,9 +231,10 @@ def reliability(work: Work, belief: Belief, n_workers: int) -> Reliability:
         drift=[
             *_moments(drift(worker, hit, n_workers, GOLD), handed),
             *_moments(drift(worker, shared, n_workers, AGREEMENT), handed),
-            *drift(work.of, np.log(seconds / np.maximum(size, 1)), n_workers, SECONDS),
+            *drift(work.of, np.log(each), n_workers, SECONDS),
             *_moments(mix_drift(worker, label, n_workers, n_labels), handed),
         ],
+        series=Series(worker, handed, hit, shared, each),
     )
 
 

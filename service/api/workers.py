@@ -1,103 +1,200 @@
-"""Workers of a job: how much they answered, how they did on gold, and how they mistake labels."""
+"""Workers of a job: how much they did, how reliable they are, what they earned, and what changed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Annotated
+import asyncio
+import math
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from litestar import get
-from msgspec import UNSET, Meta, Struct, UnsetType
+import numpy as np
+from litestar import Request, Response, get
+from litestar.params import QueryParameter
+from litestar.response import Stream
+from msgspec import Meta
 
-from gold.trust import believe
+from service.api.bodies import JSON
+from service.api.exports import CSV, NDJSON
 from service.api.found import find_job
-from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
-from service.api.routes import By, Given, JobId, about
-from service.store import workers
-from service.store.workers import WorkerRow
+from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, read_cursor, write_cursor
+from service.api.problems import Error, Refusal, not_found
+from service.api.routes import By, Given, JobId, WorkerId, about
+from service.api.trust import TrustChange
+from service.api.worker_tables import as_csv, as_ndjson, as_parquet
+from service.app import Service
+from service.spec import read_spec
+from service.store import trust, worker_facts
+from service.store.jobs import Job
+from service.store.keys import Caller
+from service.store.trust import Change
+from service.store.worker_facts import WorkerFacts
+from service.worker_report import Part, Sort, State, Worker, WorkerReport
 
-INTERVAL = 0.9
+PARQUET: Final = "application/vnd.apache.parquet"
+_PIECES: Final = {"ndjson": NDJSON, "csv": CSV}
+_ACCEPTED: Final[dict[str, Form]] = {NDJSON: "ndjson", CSV: "csv", JSON: "json", PARQUET: "parquet"}
+
+Form: TypeAlias = Literal["json", "ndjson", "csv", "parquet"]
+AskedForm: TypeAlias = Annotated[
+    Form | None,
+    QueryParameter(
+        name="format",
+        description="`json` for pages (the default); `ndjson`, `csv` or `parquet` for all; goes before Accept",
+        required=False,
+    ),
+]
 
 
-class GoldAccuracy(Struct, frozen=True):
-    """What gold says of a worker: right answers of all, and what is believed of their accuracy."""
+class WorkerAlone(Worker, frozen=True, kw_only=True):
+    """A worker in a job, with their figures over time and what was believed of them."""
 
-    right: int
-    total: int
-    mean: float
-    low: Annotated[float, Meta(description="end of the central interval that holds the accuracy with a chance of 90%")]
-    high: float
-
-
-class Confusion(Struct, frozen=True):
-    """P(answer given true label): a row for each true label value, a column for each answered one."""
-
-    labels: list[str]
-    rows: list[list[float]]
-    run: str
-
-
-class Worker(Struct, frozen=True):
-    """A worker in a job."""
-
-    worker: Annotated[str, Meta(description="Assay's own id of the worker")]
-    market: str
-    first_seen_at: datetime
-    answers: int
-    assignments: int
-    gold: GoldAccuracy
-    confusion: Confusion | None
-    market_worker_id: Annotated[
-        str | UnsetType, Meta(description="personal data: only for keys with the scope workers:identify")
-    ] = UNSET
+    reason: Annotated[str, Meta(description="why they are in this state")]
+    history: Annotated[list[TrustChange], Meta(description="every change of the state, the latest first")]
+    over_time: Annotated[list[Part], Meta(description="the answers in up to twelve stretches of as many each")]
 
 
 @get(
     "/jobs/{job_id:str}/workers",
     operation_id="listWorkers",
     summary="List workers",
-    **about("workers:read", "not-found"),
+    **about("workers:read", "not-found", answers={JSON: Page[Worker], NDJSON: Worker, CSV: str, PARQUET: bytes}),
 )
 async def list_workers(
-    service: Given, caller: By, job_id: JobId, cursor: Cursor = None, limit: Limit = DEFAULT_PAGE
-) -> Page[Worker]:
-    """List a job's workers in the order in which they were first seen, with what is known of each."""
-    (after,) = read_cursor("workers", cursor, -1)
+    request: Request[Any, Any, Any],
+    service: Given,
+    caller: By,
+    job_id: JobId,
+    sort: Annotated[Sort, QueryParameter(description="by what; what is not known comes last", required=False)] = (
+        "first_seen"
+    ),
+    order: Annotated[
+        Literal["asc", "desc"] | None,
+        QueryParameter(description="`desc` is the default, but for `first_seen`", required=False),
+    ] = None,
+    trust_state: Annotated[
+        State | None, QueryParameter(name="state", description="only workers in this state of trust", required=False)
+    ] = None,
+    drifting: Annotated[
+        bool | None, QueryParameter(description="only workers with a change found, or without", required=False)
+    ] = None,
+    least_answers: Annotated[
+        int, QueryParameter(description="only workers with so many answers", ge=0, le=2**31, required=False)
+    ] = 0,
+    form: AskedForm = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_PAGE,
+) -> Response[Page[Worker]] | Response[bytes] | Stream:
+    """Report on a job's workers, computed from the facts as they stand.
+
+    Nothing of it is stored, so corrected gold or a new run shows at once. docs/reports.md says what each figure is.
+    CSV and Parquet have a row for each worker, with two columns of gold for each label value.
+    """
+    form = _form_of(request, form)
+    down = order == "desc" if order else sort != "first_seen"
+    kind = f"workers {sort} {down}"
+    after = _position(cursor, kind)
+    report = await load(service, caller, job_id)
+
+    def choose() -> list[int]:
+        keep = report.chosen(state=trust_state, drifting=drifting, least_answers=least_answers)
+        return _ordered(report, sort, keep, after, down=down)
+
+    places = await asyncio.to_thread(choose)
+    if form == "parquet":
+        return Response(await asyncio.to_thread(as_parquet, report, places), media_type=PARQUET)
+    if form != "json":
+        pieces = (as_csv if form == "csv" else as_ndjson)(report, places)
+        return Stream(_stream(pieces), media_type=_PIECES[form])
+    shown = await asyncio.to_thread(lambda: [report.view(place) for place in places[:limit]])
+    following = None
+    if len(places) > limit:
+        last = places[limit - 1]
+        following = write_cursor(kind, repr(float(report.figure(sort)[last])), int(report.numbers[last]))
+    return Response(Page(shown, following))
+
+
+@get(
+    "/jobs/{job_id:str}/workers/{worker_id:str}",
+    operation_id="getWorker",
+    summary="Get a worker",
+    **about("workers:read", "not-found"),
+)
+async def get_worker(service: Given, caller: By, job_id: JobId, worker_id: WorkerId) -> WorkerAlone:
+    """Report on one worker: the same figures, over time too, and every change of what was believed of them."""
+    report = await load(service, caller, job_id)
+    place = report.place_of(worker_id)
+    if place is None:
+        raise not_found("worker in this job")
     async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
-        rows = await workers.page(conn, job.job_no, after=int(after), limit=limit + 1)
-    trust = believe([row.gold_right for row in rows], [row.gold_total for row in rows])
-    low, high = trust.interval(INTERVAL)
-    believed = {
-        row.worker_no: GoldAccuracy(row.gold_right, row.gold_total, float(mean), float(least), float(most))
-        for row, mean, least, most in zip(rows, trust.mean, low, high, strict=True)
-    }
-    values: list[str] = job.spec["task"]["labels"]
-    identify = "workers:identify" in caller.scopes
-    return page_of(
-        rows,
-        limit,
-        lambda row: _view(row, values, believed[row.worker_no], identify=identify),
-        lambda row: write_cursor("workers", row.worker_no),
+        history = await trust.history(conn, job.job_no, report.facts.workers[place].worker_no)
+    return await asyncio.to_thread(alone, report, place, history)
+
+
+def alone(report: WorkerReport, place: int, history: Sequence[Change]) -> WorkerAlone:
+    """Show all that is known of one worker."""
+    shown = report.view(place)
+    return WorkerAlone(
+        **{name: getattr(shown, name) for name in Worker.__struct_fields__},
+        reason=report.facts.workers[place].reason,
+        history=[
+            TrustChange(one.revision, one.at, one.state, one.by, one.reason, one.evidence)  # type: ignore[arg-type]
+            for one in history
+        ],
+        over_time=report.parts(place),
     )
 
 
-def _view(row: WorkerRow, values: Sequence[str], accuracy: GoldAccuracy, *, identify: bool) -> Worker:
-    confusion = None
-    if row.confusion is not None and row.run_id is not None:
-        size = len(values)
-        rows = [row.confusion[start : start + size] for start in range(0, size * size, size)]
-        confusion = Confusion(list(values), rows, row.run_id)
-    return Worker(
-        worker=row.worker_id,
-        market=row.market,
-        first_seen_at=row.first_seen_at,
-        answers=row.answers,
-        assignments=row.assignments,
-        gold=accuracy,
-        confusion=confusion,
-        market_worker_id=row.market_worker_id if identify else UNSET,
-    )
+async def load(service: Service, caller: Caller, job_id: str) -> WorkerReport:
+    """Load a job's facts and compute its report beside the event loop."""
+    async with service.pool.acquire() as conn:
+        job = await find_job(conn, caller, job_id)
+        facts = await _facts(conn, job)
+    labels: list[str] = job.spec["task"]["labels"]
+    return await asyncio.to_thread(WorkerReport.of, facts, labels, identify="workers:identify" in caller.scopes)
 
 
-HANDLERS = [list_workers]
+async def _facts(conn: Any, job: Job) -> WorkerFacts:
+    spec = read_spec(job.spec)
+    return await worker_facts.load(conn, job.job_no, n_labels=len(spec.task.labels), reward_cents=spec.reward_cents)
+
+
+def _form_of(request: Request[Any, Any, Any], asked: Form | None) -> Form:
+    if asked is not None:
+        return asked
+    accepted = request.headers.get("accept", "").split(",")[0].split(";")[0].strip().lower()
+    return _ACCEPTED.get(accepted, "json")
+
+
+def _position(cursor: str | None, kind: str) -> tuple[float, int] | None:
+    """Return the figure and the number of the last worker seen."""
+    if cursor is None:
+        return None
+    figure, number = read_cursor(kind, cursor, "", 0)
+    try:
+        return float(figure), int(number)
+    except ValueError:
+        error = Error("expected `next` of an earlier page of this list", field="cursor")
+        raise Refusal("malformed-request", "The cursor is not valid.", errors=[error]) from None
+
+
+def _ordered(report: WorkerReport, sort: Sort, keep: Any, after: tuple[float, int] | None, *, down: bool) -> list[int]:
+    """Return the places of the chosen workers, sorted by a figure, then by number; what is not known comes last."""
+    figure = report.figure(sort)
+    value = np.where(np.isnan(figure), math.inf, -figure if down else figure)
+    if after is not None:
+        last, number = after
+        key = math.inf if math.isnan(last) else (-last if down else last)
+        keep = keep & ((value > key) | ((value == key) & (report.numbers > number)))
+    places = np.flatnonzero(keep)
+    ordered: list[int] = places[np.lexsort((report.numbers[places], value[places]))].tolist()
+    return ordered
+
+
+async def _stream(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Make each piece beside the event loop."""
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
+
+
+HANDLERS = [list_workers, get_worker]

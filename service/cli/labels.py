@@ -42,11 +42,11 @@ def export(api: Api, job_id: str, output: Path | None, form: str | None, gold: b
                 sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
         else:
-            lines = _write(output, chunks)
+            lines = write_file(output, chunks)
             click.echo(f"{lines - (form == 'csv')} labels written to {output}", err=True)
 
 
-def _write(output: Path, chunks: Iterable[bytes]) -> int:
+def write_file(output: Path, chunks: Iterable[bytes]) -> int:
     """Write a file that is whole or not there; returns how many lines it has."""
     lines = 0
     try:

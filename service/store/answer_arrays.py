@@ -91,13 +91,13 @@ class Counting:
 
 async def load(conn: Connection, job_no: int) -> tuple[Ints, Ints, Ints]:
     """Return (item_no, worker_no, label) of what counts, (n_answers,) int32 each, in the order of superseding."""
-    rows = await _copy(conn, _COPY, _ROW, job_no)
+    rows = await copy_rows(conn, _COPY, _ROW, job_no)
     return rows["item"].astype(np.int32), rows["worker"].astype(np.int32), rows["label"].astype(np.int32)
 
 
 async def load_facts(conn: Connection, job_no: int) -> Facts:
     """Return all answers that were not rejected, of suspended workers too."""
-    rows = await _copy(conn, _COPY_FACTS, _FACT, job_no)
+    rows = await copy_rows(conn, _COPY_FACTS, _FACT, job_no)
     return Facts(
         item=rows["item"].astype(np.int32),
         worker=rows["worker"].astype(np.int32),
@@ -111,7 +111,7 @@ async def load_facts(conn: Connection, job_no: int) -> Facts:
 
 async def load_counting(conn: Connection, job_no: int, *, gold: bool) -> Counting:
     """Return the answers that count with the time they were handed in; those to gold items where gold is true."""
-    rows = await _copy(conn, _COPY_COUNTING, _COUNTING, job_no, gold)
+    rows = await copy_rows(conn, _COPY_COUNTING, _COUNTING, job_no, gold)
     item, worker, label = (rows[name].astype(np.int32) for name in ("item", "worker", "label"))
     return Counting(item, worker, label, rows["submitted"].astype(np.int64))
 
@@ -122,12 +122,13 @@ async def load_batches(
     """Return the names of a job's batches, and each item's place among them, (n_items,), -1 for none."""
     names = [row["batch"] for row in await conn.fetch(_BATCHES, job_no, gold)]
     batch = np.full(n_items, -1, dtype=np.int64)
-    rows = await _copy(conn, _COPY_BATCHES, _BATCH, job_no, gold)
+    rows = await copy_rows(conn, _COPY_BATCHES, _BATCH, job_no, gold)
     batch[rows["item"]] = rows["batch"]
     return names, batch
 
 
-async def _copy(conn: Connection, query: str, row: npt.DTypeLike, *args: int) -> npt.NDArray[Any]:
+async def copy_rows(conn: Connection, query: str, row: npt.DTypeLike, *args: int) -> npt.NDArray[Any]:
+    """Return the rows of a query about a job, laid out as the dtype says; none of its columns may be null."""
     sink = io.BytesIO()
     await conn.copy_from_query(query, *args, output=sink, format="binary")
     data = sink.getbuffer()

@@ -155,21 +155,25 @@ async def test_answers_are_paged_by_assignment_and_slot(api: Api) -> None:
     assert seen == sorted(seen)
 
 
-async def test_workers_are_shown_with_what_gold_says_of_them(api: Api, job: tuple[str, Facts]) -> None:
-    job_id, facts = job
-    hit_no = await facts.hit([0, 1])
-    good, new = await facts.worker("MARKET1", right=9, total=10), await facts.worker("MARKET2")
-    await facts.answers(hit_no, good, [(0, 0), (1, 1)])
-    run_no, run_id = await facts.run()
-    await facts.confuse(good, run_no, [0.8, 0.1, 0.1, 0.2, 0.7, 0.1, 0, 0, 1])
+async def test_workers_are_shown_with_what_gold_says_of_them(api: Api) -> None:
+    job_id = await api.job_with_items(2)
+    await api.upload(job_id, golds(10), "gold")
+    async with api.service.pool.acquire() as conn:
+        facts = await Facts.of(api, conn, job_id)
+        hit_no = await facts.hit(range(12))
+        good, new = await facts.worker("MARKET1"), await facts.worker("MARKET2")
+        await facts.answers(hit_no, good, [(0, 0), (1, 1), *((item_no, 0) for item_no in range(2, 11)), (11, 2)])
+        run_no, run_id = await facts.run()
+        await facts.confuse(good, run_no, [0.8, 0.1, 0.1, 0.2, 0.7, 0.1, 0, 0, 1])
     reader = await api.as_key("workers:read")
     answer = await reader("GET", f"/jobs/{job_id}/workers")
     first, second = answer.json()["data"]
-    assert (first["answers"], first["assignments"], second["answers"]) == (2, 1, 0)
+    assert (first["answers"], first["assignments"], second["answers"]) == (12, 1, 0)
     assert first["confusion"] == {
         "labels": ["cat", "dog", "other"],
         "rows": [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.0, 0.0, 1.0]],
         "run": run_id,
+        "counted": False,
     }
     gold = first["gold"]
     assert (gold["right"], gold["total"]) == (9, 10)

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 from tests.api.facts import Facts, watched_job
 from tests.cli.conftest import EXAMPLES, Shell
@@ -127,19 +128,30 @@ async def test_labels_are_exported_whole_or_not_at_all(shell: Shell, tmp_path: P
     assert (nowhere.exit_code, "cannot write to" in nowhere.output) == (2, True)
 
 
-async def test_workers_are_listed_the_best_first(shell: Shell) -> None:
+async def test_workers_are_listed_the_best_first(shell: Shell, tmp_path: Path) -> None:
     job_id = (await shell("job", "create", PETS, "--items", ITEMS)).stdout.strip()
     assert "Nobody has worked" in (await shell("workers", job_id)).output
     async with shell.api.service.pool.acquire() as conn:
-        facts = await Facts.of(shell.api, conn, job_id)
-        bad, good = await facts.worker("A1", right=1, total=10), await facts.worker("A2", right=10, total=10)
-        await facts.confuse(good, (await facts.run())[0], [1, 0, 0, 0.25, 0.75, 0, 0, 0, 1])
-    lines = (await shell("workers", job_id)).output.splitlines()
-    assert "10/10" in lines[1]
-    assert "a dog for a cat 25%" in lines[1]
-    assert "1/10" in lines[2]
-    assert len(await shell.json("workers", job_id)) == 2
-    assert (bad, good) == (0, 1)
+        watched, facts, workers = await watched_job(shell.api, conn)
+        await facts.confuse(0, (await facts.run())[0], [1, 0, 0, 0.25, 0.75, 0, 0, 0, 1])
+    lines = (await shell("workers", watched)).output.splitlines()
+    assert [line.split()[0] for line in lines[1:7]] == workers[:6], "of those with the same gold, the first seen first"
+    assert ("20/20" in lines[1], "dog for cat 25%" in lines[1], "20/20" in lines[8]) == (True, True, False)
+    told = await shell.json("workers", watched, "--sort", "agreement", "--asc")
+    assert {one["worker"] for one in told[:2]} == set(workers[6:])
+    printed = (await shell("workers", watched, "--csv", "--sort", "first_seen")).stdout
+    assert [row["worker"] for row in csv.DictReader(printed.splitlines())] == workers
+    file = tmp_path / "workers.parquet"
+    assert (await shell("workers", watched, "--output", str(file), "--state", "trusted")).exit_code == 0
+    assert parquet.read_table(file).num_rows == 0
+    other = await shell("workers", watched, "--output", str(tmp_path / "workers.xls"))
+    assert (other.exit_code, "workers.xls: expected a name that ends with" in other.output) == (2, True)
+    alone = (await shell("workers", watched, "--worker", workers[0])).output
+    assert f"{workers[0]} is probation by policy" in alone
+    assert "cat: 20 of 20; 87% to 100%" in alone
+    assert (await shell.json("workers", watched, "--worker", workers[0]))["answers"] == 60
+    gone = await shell("workers", watched, "--worker", "worker_x/../y")
+    assert (gone.exit_code, "no such worker" in gone.output) == (1, True)
 
 
 async def test_watching_ends_when_the_job_does(shell: Shell) -> None:

@@ -31,7 +31,8 @@ EXAMPLES = 20  # of each operation, beside those that cover its schema
 JOB = "/v1/jobs/{job_id}"
 WORK = f"{JOB}/assignments/{{assignment}}"
 RUN = f"{JOB}/runs/{{run_id}}"
-TRUST = f"{JOB}/workers/{{worker_id}}/trust"
+WORKER = f"{JOB}/workers/{{worker_id}}"
+TRUST = f"{WORKER}/trust"
 FROM = {"launch": "draft", "pause": "running", "resume": "paused", "cancel": "running"}
 EACH = 3
 
@@ -124,7 +125,10 @@ def config(seeded: Seeded, key: str) -> schemathesis.Config:
                     "parameters": {"path.job_id": real("known"), "path.assignment": real("assignment")},
                 },
                 {"include-path": RUN, "parameters": {"path.job_id": real("known"), "path.run_id": real("run")}},
-                {"include-path": TRUST, "parameters": {"path.job_id": real("known"), "path.worker_id": real("worker")}},
+                *(
+                    {"include-path": path, "parameters": {"path.job_id": real("known"), "path.worker_id": real("worker")}}
+                    for path in (WORKER, TRUST)
+                ),
             ],
             # A schema cannot say every rule: that a payload has what the job's template shows, that a budget suffices.
             "checks": {"positive_data_acceptance": {"enabled": False}},

@@ -1,0 +1,177 @@
+"""The worker report over HTTP: the same in every format, sorted, filtered and paged, and never an id too many."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from service.api.auth import SCOPES
+from tests.api.conftest import Api
+from tests.api.facts import Facts, watched_job
+
+
+@pytest.fixture
+async def watched(api: Api) -> AsyncIterator[tuple[str, Facts, list[str]]]:
+    """A job that six good workers and two clickers worked on, paid, with a consensus of the good ones' answers."""
+    async with api.service.pool.acquire() as conn:
+        job_id, facts, workers = await watched_job(api, conn)
+        run_no, _ = await facts.run()
+        for item_no in range(40):
+            right = item_no % 3
+            await facts.consensus(run_no, item_no, [0.9 if label == right else 0.05 for label in range(3)])
+        await conn.execute(
+            "UPDATE assignment SET accepted_at = submitted_at - make_interval(secs => 12) WHERE job_no = $1",
+            facts.job_no,
+        )
+        await conn.execute("UPDATE job SET reserved_cents = 1000 WHERE job_no = $1", facts.job_no)
+        await conn.execute(
+            """INSERT INTO money (job_no, at, kind, cents, hit_no, assignment_no)
+            SELECT job_no, submitted_at, 'spend', 6, hit_no, assignment_no FROM assignment WHERE job_no = $1""",
+            facts.job_no,
+        )
+        yield job_id, facts, workers
+
+
+async def rows(api: Api, job_id: str, **params: Any) -> list[dict[str, Any]]:
+    answer = await api("GET", f"/jobs/{job_id}/workers", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+async def test_the_figures_are_those_of_the_facts(api: Api, watched: tuple[str, Facts, list[str]]) -> None:
+    job_id, _, workers = watched
+    told = await rows(api, job_id)
+    assert [one["worker"] for one in told] == workers
+    first, clicker = told[0], told[6]
+    assert (first["answers"], first["assignments"], first["pay_cents"], first["cost_cents"]) == (60, 10, 50, 60)
+    assert (first["gold"]["right"], first["gold"]["total"]) == (20, 20)
+    assert [one["label"] for one in first["gold_by_label"]] == ["cat"]
+    # Ten assignments of twelve seconds and six answers each.
+    assert (first["active_seconds"], first["seconds_per_answer"]) == (120, 2)
+    assert first["pay_per_hour_cents"] == pytest.approx(50 / 120 * 3600)
+    assert (first["judged"], first["expected_right"]) == (40, pytest.approx(36))
+    assert first["cost_per_right_cents"] == pytest.approx(60 / 36)
+    assert clicker["cost_per_right_cents"] > 2 * first["cost_per_right_cents"]
+    # Of seven others, five gave the same; a clicker gave it one time in three.
+    assert first["agreement"]["answers"] == 60
+    assert 5 / 7 < first["agreement"]["share"] < 1
+    assert first["quality"] > 0.7 > 0.3 > clicker["quality"]
+    assert first["confusion"]["counted"]
+    assert [len(row) for row in first["confusion"]["rows"]] == [3, 3, 3]
+
+
+async def test_every_format_says_the_same(api: Api, watched: tuple[str, Facts, list[str]]) -> None:
+    job_id, _, _ = watched
+    path, params = f"/jobs/{job_id}/workers", {"sort": "quality"}
+    told = await rows(api, job_id, **params)
+    lines = (await api("GET", path, params=params, headers={"Accept": "application/x-ndjson"})).text.splitlines()
+    assert [json.loads(line) for line in lines] == told
+    text = await api("GET", path, params={**params, "format": "csv"})
+    assert text.headers["content-type"].startswith("text/csv")
+    table = list(csv.DictReader(io.StringIO(text.text)))
+    whole = parquet.read_table(
+        io.BytesIO((await api("GET", path, params={**params, "format": "parquet"})).content)
+    ).to_pylist()
+    assert len(table) == len(whole) == len(told) == 8
+    for one, cells, row in zip(told, table, whole, strict=True):
+        assert list(cells) == list(row)
+        for name in ("worker", "market", "state", "answers", "pay_cents", "quality", "spammer_score", "judged"):
+            assert (cells[name], row[name]) == (str(one[name]), one[name]), name
+        for name in ("expected_cost", "pay_per_hour_cents", "cost_per_right_cents", "seconds_per_answer"):
+            assert (float(cells[name]), row[name]) == (one[name], one[name]), name
+        assert (float(cells["gold_low"]), row["gold_low"]) == (one["gold"]["low"],) * 2
+        assert (float(cells["agreement"]), row["agreement"]) == (one["agreement"]["share"],) * 2
+        assert json.loads(cells["confusion"]) == row["confusion"] == one["confusion"]["rows"]
+        assert json.loads(cells["drift"]) == row["drift"] == [change["reason"] for change in one["drift"]]
+        assert (float(cells["gold_right:cat"]), row["gold_right:cat"]) == (one["gold_by_label"][0]["right"],) * 2
+        assert (cells["gold_right:dog"], row["gold_right:dog"]) == ("", None)
+        assert datetime.fromisoformat(cells["first_seen_at"]) == row["first_seen_at"]
+        assert row["first_seen_at"] == datetime.fromisoformat(one["first_seen_at"])
+        assert cells["market_worker_id"] == row["market_worker_id"] == one["market_worker_id"]
+
+
+@pytest.mark.parametrize(("sort", "order"), [("quality", None), ("pay_per_hour", "asc"), ("first_seen", None)])
+async def test_pages_are_the_sorted_list(
+    api: Api, watched: tuple[str, Facts, list[str]], sort: str, order: str | None
+) -> None:
+    job_id, facts, _ = watched
+    await facts.worker("IDLE")
+    params = {"sort": sort, "limit": 2} | ({"order": order} if order else {})
+    seen, cursor, pages = [], None, 0
+    while True:
+        more = {"cursor": cursor} if cursor else {}
+        page = (await api("GET", f"/jobs/{job_id}/workers", params=params | more)).json()
+        seen += page["data"]
+        pages += 1
+        if (cursor := page["next"]) is None:
+            break
+    assert (pages, len({one["worker"] for one in seen})) == (5, 9)
+    assert seen[-1]["answers"] == 0, "what is not known comes last"
+    name = {"pay_per_hour": "pay_per_hour_cents", "first_seen": "worker"}.get(sort, sort)
+    figures = [one[name] for one in seen[:-1]]
+    assert figures == sorted(figures, reverse=sort == "quality")
+    other = (await api("GET", f"/jobs/{job_id}/workers", params=params)).json()["next"]
+    refused = await api("GET", f"/jobs/{job_id}/workers", params={"sort": "answers", "cursor": other})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "cursor")
+
+
+async def test_filters_let_through_what_they_name(api: Api, watched: tuple[str, Facts, list[str]]) -> None:
+    job_id, facts, workers = watched
+    await facts.worker("IDLE")
+    word = {"state": "suspended", "reason": "why"}
+    assert (await api("PUT", f"/jobs/{job_id}/workers/{workers[3]}/trust", json=word)).status_code == 200
+    assert [one["worker"] for one in await rows(api, job_id, state="suspended")] == [workers[3]]
+    assert len(await rows(api, job_id, least_answers=1)) == 8
+    drifting = await rows(api, job_id, drifting=True)
+    assert all(one["drift"] for one in drifting)
+    assert len(drifting) + len(await rows(api, job_id, drifting=False)) == 9
+    for params in ({"sort": "beauty"}, {"state": "banned"}, {"least_answers": -1}, {"format": "xls"}):
+        assert (await api("GET", f"/jobs/{job_id}/workers", params=params)).status_code == 400, params
+
+
+async def test_a_worker_alone_has_what_the_list_has_and_how_it_came_about(
+    api: Api, watched: tuple[str, Facts, list[str]]
+) -> None:
+    job_id, facts, workers = watched
+    # From here on the first worker is wrong on gold, in half the time.
+    for step in range(10, 18):
+        hit = await facts.hit([])
+        number = await facts.answers(hit, 0, [(40 + 2 * (step - 10), 1), (41 + 2 * (step - 10), 1)], later=60 * step)
+        assert number
+    await api("PUT", f"/jobs/{job_id}/workers/{workers[0]}/trust", json={"state": "watched", "reason": "in a hurry"})
+    (listed,) = [one for one in await rows(api, job_id) if one["worker"] == workers[0]]
+    alone = (await api("GET", f"/jobs/{job_id}/workers/{workers[0]}")).json()
+    assert {name: alone[name] for name in listed} == listed
+    assert (alone["reason"], [one["state"] for one in alone["history"]]) == ("in a hurry", ["watched"])
+    assert sum(part["answers"] for part in alone["over_time"]) == 60, (
+        "the last answer to an item is the one that counts"
+    )
+    assert sum(part["gold_total"] for part in alone["over_time"]) == alone["gold"]["total"] == 20
+    nobody = await api("GET", f"/jobs/{job_id}/workers/worker_{'0' * 26}")
+    assert (nobody.status_code, nobody.json()["detail"]) == (404, "There is no such worker in this job.")
+    stranger = await api.as_key("workers:read", team="others")
+    assert (await stranger("GET", f"/jobs/{job_id}/workers/{workers[0]}")).status_code == 404
+
+
+async def test_the_markets_ids_are_in_no_format_without_their_scope(
+    api: Api, watched: tuple[str, Facts, list[str]]
+) -> None:
+    job_id, _, workers = watched
+    without = await api.as_key(*(scope for scope in SCOPES if scope != "workers:identify"))
+    for query in ("", "?format=ndjson", "?format=csv", "?format=parquet", f"/{workers[0]}"):
+        shown = await api("GET", f"/jobs/{job_id}/workers{query}")
+        hidden = await without("GET", f"/jobs/{job_id}/workers{query}")
+        assert (shown.status_code, hidden.status_code) == (200, 200), query
+        if query.endswith("parquet"):
+            names = [set(parquet.read_table(io.BytesIO(one.content)).column_names) for one in (shown, hidden)]
+            assert names[0] - names[1] == {"market_worker_id"}
+        else:
+            assert ("AW0-" in shown.text, "AW0-" in hidden.text) == (True, False), query
+            assert ("market_worker_id" in shown.text, "market_worker_id" in hidden.text) == (True, False), query
