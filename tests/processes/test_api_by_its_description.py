@@ -126,7 +126,10 @@ def config(seeded: Seeded, key: str) -> schemathesis.Config:
                 },
                 {"include-path": RUN, "parameters": {"path.job_id": real("known"), "path.run_id": real("run")}},
                 *(
-                    {"include-path": path, "parameters": {"path.job_id": real("known"), "path.worker_id": real("worker")}}
+                    {
+                        "include-path": path,
+                        "parameters": {"path.job_id": real("known"), "path.worker_id": real("worker")},
+                    }
                     for path in (WORKER, TRUST)
                 ),
             ],
