@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -34,6 +34,7 @@ STAGES = {
 }
 _LONGEST_WAIT = 60.0
 _WIND_UP_SECONDS = 4.0
+_ELSEWHERE = timedelta(seconds=1)  # what another process runs is tried again after so long, as that may die
 _AT_ONCE = 8  # each holds a connection of the pool that the API draws on as well
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ class Engine:
         self.service = service
         self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._failures: dict[tuple[str, int], int] = {}
+        self._elsewhere: dict[tuple[str, int], datetime] = {}  # stages that another process runs, and until when
         self._look = asyncio.Event()
         self._places = asyncio.Semaphore(_AT_ONCE)
 
@@ -95,19 +97,22 @@ class Engine:
         except Exception:
             log.exception("looking for what is due failed")
             return 1.0
+        self._elsewhere = {key: until for key, until in self._elsewhere.items() if until > now}
         for due in ready:
             key = (due.stage, due.subject)
-            if key not in self._running:
+            if key not in self._running and key not in self._elsewhere:
                 self._running[key] = asyncio.create_task(
                     self._run_and_look_again(*key), name=f"{due.stage} {due.subject}"
                 )
-        if following is not None:
-            wait = min(wait, max(0.01, (following - now).total_seconds()))
+        for at in (following, *self._elsewhere.values()):
+            if at is not None:
+                wait = min(wait, max(0.01, (at - now).total_seconds()))
         return wait
 
     async def _run_and_look_again(self, stage: str, subject: int) -> None:
         try:
-            await self._run_stage(stage, subject)
+            if not await self._run_stage(stage, subject):
+                self._elsewhere[stage, subject] = self.service.clock.now() + _ELSEWHERE
         finally:
             del self._running[stage, subject]
             self._look.set()
