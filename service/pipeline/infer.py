@@ -43,7 +43,7 @@ async def run(stage: Stage) -> None:
         earlier = None if job.closing else await runs.last_parameters(conn, job_no, job.n_labels)
     if not item.size:
         async with conn.transaction():
-            await _uncount(stage, started, closing=job.closing)
+            await _uncount(stage, item, started, closing=job.closing)
             await dues.finish(conn, stage.due, now=started)
         return
     table = LabelTable.from_arrays(item, worker, label, job.n_labels, n_items=job.n_items, n_workers=job.n_workers)
@@ -69,7 +69,7 @@ async def run(stage: Stage) -> None:
     rest = timedelta(seconds=max(debounce, _REST * (now - started).total_seconds()))
     async with conn.transaction():
         await briefs.lock(conn, job_no)
-        await _uncount(stage, now, closing=job.closing)
+        await _uncount(stage, item, now, closing=job.closing)
         await runs.save(
             conn,
             job_no,
@@ -83,8 +83,8 @@ async def run(stage: Stage) -> None:
         await dues.postpone(conn, stage.due, now + rest)
 
 
-async def _uncount(stage: Stage, now: datetime, *, closing: bool) -> None:
-    bare = await runs.uncount(stage.conn, stage.due.subject, now, closing=closing)
+async def _uncount(stage: Stage, item: Ints, now: datetime, *, closing: bool) -> None:
+    bare = await runs.uncount(stage.conn, stage.due.subject, set(np.unique(item).tolist()), now, closing=closing)
     if bare:
         message = (
             f"settled items without an answer that weighs: {bare}, as their workers were suspended later; they keep "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -59,13 +59,16 @@ UPDATE job_worker SET confusion = c.confusion, confusion_run = $2 FROM pg_temp.c
 WHERE job_worker.job_no = $1 AND job_worker.worker_no = c.worker_no
 """
 # An item of which no answer counts any more is as uncertain as before the first; what was said of it stays. Of settled
-# ones, which nobody is asked about again, that is said when the job closes.
+# ones, which nobody is asked about again, that is said when the job closes. Which items have answers that count is what
+# the caller knows: asked here, it would be found out item by item wherever the planner knows nothing of a new job.
+_SAID = """
+SELECT c.item_no FROM consensus c JOIN item i USING (job_no, item_no)
+WHERE c.job_no = $1 AND c.n_answers > 0 AND (i.state = 'open' OR ($2 AND i.settled_by IN ('target', 'maximum')))
+"""
 _UNCOUNT = """
 WITH lost AS (
     UPDATE consensus c SET n_answers = 0, confidence = 0, revision = c.revision + 1 FROM item i
-    WHERE c.job_no = $1 AND c.n_answers > 0 AND i.job_no = $1 AND i.item_no = c.item_no
-      AND (i.state = 'open' OR ($3 AND i.settled_by IN ('target', 'maximum')))
-      AND NOT EXISTS (SELECT FROM counting_answer a WHERE a.job_no = $1 AND a.item_no = c.item_no)
+    WHERE c.job_no = $1 AND c.item_no = ANY($3::int4[]) AND i.job_no = $1 AND i.item_no = c.item_no
     RETURNING c.item_no, c.revision, c.run_no, c.label, i.state
 ), told AS (
     INSERT INTO consensus_history (job_no, item_no, revision, at, run_no, label, confidence, n_answers, state)
@@ -166,12 +169,18 @@ async def last_parameters(
     return confusion, np.array(last["prevalence"], dtype=np.float64)
 
 
-async def uncount(conn: Connection, job_no: int, now: datetime, *, closing: bool) -> int:
-    """Take its confidence from the consensus of items whose answers have all lost their weight.
+async def uncount(conn: Connection, job_no: int, counted: Collection[int], now: datetime, *, closing: bool) -> int:
+    """Take its confidence from the consensus of items of which no answer counts any more.
 
     Returns how many of them were settled, which are looked at when the job closes.
+
+    Parameters
+    ----------
+    counted : collection of int
+        Items of which an answer counts.
     """
-    return int(await conn.fetchval(_UNCOUNT, job_no, now, closing))
+    lost = [row["item_no"] for row in await conn.fetch(_SAID, job_no, closing) if row["item_no"] not in counted]
+    return int(await conn.fetchval(_UNCOUNT, job_no, now, lost)) if lost else 0
 
 
 async def save(
