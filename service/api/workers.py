@@ -22,6 +22,7 @@ from service.api.routes import By, Given, JobId, WorkerId, about
 from service.api.trust import TrustChange
 from service.api.worker_tables import as_csv, as_ndjson, as_parquet
 from service.app import Service
+from service.console.worker_pages import job_page, worker_page
 from service.spec import read_spec
 from service.store import trust, worker_facts
 from service.store.jobs import Job
@@ -31,15 +32,18 @@ from service.store.worker_facts import WorkerFacts
 from service.worker_report import Part, Sort, State, Worker, WorkerReport
 
 PARQUET: Final = "application/vnd.apache.parquet"
+HTML: Final = "text/html"
+# A page that needs nothing from elsewhere may fetch nothing.
+_ALONE: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"}
 _PIECES: Final = {"ndjson": NDJSON, "csv": CSV}
-_ACCEPTED: Final[dict[str, Form]] = {NDJSON: "ndjson", CSV: "csv", JSON: "json", PARQUET: "parquet"}
+_ACCEPTED: Final[dict[str, Form]] = {NDJSON: "ndjson", CSV: "csv", JSON: "json", PARQUET: "parquet", HTML: "html"}
 
-Form: TypeAlias = Literal["json", "ndjson", "csv", "parquet"]
+Form: TypeAlias = Literal["json", "ndjson", "csv", "parquet", "html"]
 AskedForm: TypeAlias = Annotated[
     Form | None,
     QueryParameter(
         name="format",
-        description="`json` for pages (the default); `ndjson`, `csv` or `parquet` for all; goes before Accept",
+        description="`json` for pages (the default); `ndjson`, `csv`, `parquet` or `html` for all; goes before Accept",
         required=False,
     ),
 ]
@@ -57,7 +61,9 @@ class WorkerAlone(Worker, frozen=True, kw_only=True):
     "/jobs/{job_id:str}/workers",
     operation_id="listWorkers",
     summary="List workers",
-    **about("workers:read", "not-found", answers={JSON: Page[Worker], NDJSON: Worker, CSV: str, PARQUET: bytes}),
+    **about(
+        "workers:read", "not-found", answers={JSON: Page[Worker], NDJSON: Worker, CSV: str, PARQUET: bytes, HTML: str}
+    ),
 )
 async def list_workers(
     request: Request[Any, Any, Any],
@@ -93,7 +99,7 @@ async def list_workers(
     down = order == "desc" if order else sort != "first_seen"
     kind = f"workers {sort} {down}"
     after = _position(cursor, kind)
-    report = await load(service, caller, job_id)
+    report, name = await load(service, caller, job_id)
 
     def choose() -> list[int]:
         keep = report.chosen(state=trust_state, drifting=drifting, least_answers=least_answers)
@@ -102,6 +108,9 @@ async def list_workers(
     places = await asyncio.to_thread(choose)
     if form == "parquet":
         return Response(await asyncio.to_thread(as_parquet, report, places), media_type=PARQUET)
+    if form == "html":
+        page = await asyncio.to_thread(lambda: job_page(name, [report.view(place) for place in places]))
+        return Response(page.encode(), media_type=HTML, headers=_ALONE)
     if form != "json":
         pieces = (as_csv if form == "csv" else as_ndjson)(report, places)
         return Stream(_stream(pieces), media_type=_PIECES[form])
@@ -117,18 +126,32 @@ async def list_workers(
     "/jobs/{job_id:str}/workers/{worker_id:str}",
     operation_id="getWorker",
     summary="Get a worker",
-    **about("workers:read", "not-found"),
+    **about("workers:read", "not-found", answers={JSON: WorkerAlone, HTML: str}),
 )
-async def get_worker(service: Given, caller: By, job_id: JobId, worker_id: WorkerId) -> WorkerAlone:
+async def get_worker(
+    request: Request[Any, Any, Any],
+    service: Given,
+    caller: By,
+    job_id: JobId,
+    worker_id: WorkerId,
+    form: Annotated[
+        Literal["json", "html"] | None,
+        QueryParameter(name="format", description="`json` (the default) or `html`; goes before Accept", required=False),
+    ] = None,
+) -> Response[WorkerAlone] | Response[bytes]:
     """Report on one worker: the same figures, over time too, and every change of what was believed of them."""
-    report = await load(service, caller, job_id)
+    report, name = await load(service, caller, job_id)
     place = report.place_of(worker_id)
     if place is None:
         raise not_found("worker in this job")
     async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
         history = await trust.history(conn, job.job_no, report.facts.workers[place].worker_no)
-    return await asyncio.to_thread(alone, report, place, history)
+    told = await asyncio.to_thread(alone, report, place, history)
+    if _form_of(request, form) == "html":
+        page = await asyncio.to_thread(worker_page, name, told, told.reason, told.history, told.over_time)
+        return Response(page.encode(), media_type=HTML, headers=_ALONE)
+    return Response(told)
 
 
 def alone(report: WorkerReport, place: int, history: Sequence[Change]) -> WorkerAlone:
@@ -145,13 +168,14 @@ def alone(report: WorkerReport, place: int, history: Sequence[Change]) -> Worker
     )
 
 
-async def load(service: Service, caller: Caller, job_id: str) -> WorkerReport:
-    """Load a job's facts and compute its report beside the event loop."""
+async def load(service: Service, caller: Caller, job_id: str) -> tuple[WorkerReport, str]:
+    """Load a job's facts and compute its report beside the event loop; also returns the job's name."""
     async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
         facts = await _facts(conn, job)
     labels: list[str] = job.spec["task"]["labels"]
-    return await asyncio.to_thread(WorkerReport.of, facts, labels, identify="workers:identify" in caller.scopes)
+    identify = "workers:identify" in caller.scopes
+    return await asyncio.to_thread(WorkerReport.of, facts, labels, identify=identify), job.name
 
 
 async def _facts(conn: Any, job: Job) -> WorkerFacts:

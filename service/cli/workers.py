@@ -16,7 +16,7 @@ from service.cli.client import JOB, Api, with_api, write_json
 from service.cli.labels import write_file
 from service.worker_report import Sort, State
 
-_FORMS = {".csv": "csv", ".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_FORMS = {".csv": "csv", ".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson", ".html": "html"}
 
 
 @click.command()
@@ -41,6 +41,12 @@ def workers(api: Api, job_id: str, worker_id: str | None, as_csv: bool, output: 
     Accuracy is what gold shows, with the 90% interval; docs/reports.md says what each figure is.
     """
     if worker_id is not None:
+        if as_csv or (output is not None and output.suffix.lower() != ".html"):
+            raise click.UsageError("one worker is shown here, as --json, or as a page: --output NAME.html")
+        if output is not None:
+            with api.stream(f"/jobs/{job_id}/workers/{quote(worker_id, safe='')}", params={"format": "html"}) as page:
+                write_file(output, page)
+            return
         _show(api, job_id, worker_id)
         return
     asked["order"] = "asc" if asked.pop("asc") or asked["sort"] == "first_seen" else "desc"

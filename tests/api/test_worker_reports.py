@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from pyarrow import parquet
+from selectolax.lexbor import LexborHTMLParser
 
 from service.api.auth import SCOPES
-from tests.api.conftest import Api
+from tests.api.conftest import SPEC, Api, golds, items
 from tests.api.facts import Facts, watched_job
 
 
@@ -164,8 +165,9 @@ async def test_the_markets_ids_are_in_no_format_without_their_scope(
     api: Api, watched: tuple[str, Facts, list[str]]
 ) -> None:
     job_id, _, workers = watched
+    one = f"/{workers[0]}?format=html"
     without = await api.as_key(*(scope for scope in SCOPES if scope != "workers:identify"))
-    for query in ("", "?format=ndjson", "?format=csv", "?format=parquet", f"/{workers[0]}"):
+    for query in ("", "?format=ndjson", "?format=csv", "?format=parquet", "?format=html", f"/{workers[0]}", one):
         shown = await api("GET", f"/jobs/{job_id}/workers{query}")
         hidden = await without("GET", f"/jobs/{job_id}/workers{query}")
         assert (shown.status_code, hidden.status_code) == (200, 200), query
@@ -174,4 +176,31 @@ async def test_the_markets_ids_are_in_no_format_without_their_scope(
             assert names[0] - names[1] == {"market_worker_id"}
         else:
             assert ("AW0-" in shown.text, "AW0-" in hidden.text) == (True, False), query
+            if query.endswith("html"):
+                continue
             assert ("market_worker_id" in shown.text, "market_worker_id" in hidden.text) == (True, False), query
+
+
+async def test_the_pages_stand_alone_and_escape_what_requesters_wrote(api: Api) -> None:
+    evil = "<script>alert(1)</script>"
+    task = SPEC["task"] | {"labels": [evil, "dog", "other"]}
+    job_id = await api.job(name=evil, task=task)
+    await api.upload(job_id, items(12))
+    await api.upload(job_id, golds(3, evil), "gold")
+    async with api.service.pool.acquire() as conn:
+        facts = await Facts.of(api, conn, job_id)
+        number = await facts.worker("AW0")
+        await facts.answers(await facts.hit(range(15)), number, [(item_no, 0) for item_no in range(15)])
+        await facts.confuse(number, (await facts.run())[0], [0.8, 0.1, 0.1, 0.2, 0.7, 0.1, 0, 0, 1])
+        worker = await conn.fetchval("SELECT worker_id FROM job_worker WHERE job_no = $1", facts.job_no)
+    for path in (f"/jobs/{job_id}/workers", f"/jobs/{job_id}/workers/{worker}"):
+        answer = await api("GET", path, headers={"Accept": "text/html"})
+        assert answer.headers["content-type"].startswith("text/html")
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        page = LexborHTMLParser(answer.text)
+        for tag in ("script", "link", "img", "iframe", "object", "a"):
+            assert page.css_first(tag) is None, tag
+        assert evil in page.css_first("h1").text()
+        assert worker in page.css_first("main").text()
+        assert len(page.css("svg")) >= 1
+        assert "nan" not in answer.text
