@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 460, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 10, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 22, 10, 34
 
 Point = tuple[float, float]
 
