@@ -17,6 +17,10 @@ def _place(value: float, low: float, high: float, start: float, end: float) -> f
     return round(start + (end - start) * ((value - low) / (high - low) if high > low else 0.5), 1)
 
 
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def _frame(
     title: str, x: tuple[float, float], y: tuple[float, float], x_name: str, y_name: str, body: Markup
 ) -> Markup:
@@ -27,12 +31,12 @@ def _frame(
         across, up = _LEFT + share * (right - _LEFT), bottom - share * (bottom - _TOP)
         ticks.append(
             Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(
-                across, bottom + 14, f"{x[0] + share * (x[1] - x[0]):.3g}"
+                across, bottom + 14, _number(x[0] + share * (x[1] - x[0]))
             )
         )
         ticks.append(
             Markup('<text x="{}" y="{}" text-anchor="end">{}</text><path class="grid" d="M{} {}H{}"/>').format(
-                _LEFT - 5, up + 4, f"{y[0] + share * (y[1] - y[0]):.3g}", _LEFT, up, right
+                _LEFT - 5, up + 4, _number(y[0] + share * (y[1] - y[0])), _LEFT, up, right
             )
         )
     return Markup(

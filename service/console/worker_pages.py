@@ -19,7 +19,7 @@ _STYLE = """
 :root{color-scheme:light dark;--line:#d5d7de;--soft:#5b6070;--mark:#2563a8}
 @media(prefers-color-scheme:dark){:root{--line:#3a3d46;--soft:#a5a9b8;--mark:#7db0ee}}
 body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:74rem;padding:1rem 1.5rem 4rem}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1rem}
+.charts{display:grid;margin:1rem 0;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1rem}
 figure{margin:0;border:1px solid var(--line);border-radius:.4rem;padding:.6rem}figcaption{font-weight:600}
 figure p,.soft{color:var(--soft);font-size:.85rem;margin:.2rem 0}svg{width:100%;height:auto}
 svg text{font-size:11px;fill:var(--soft)}rect,circle{fill:var(--mark)}circle{fill-opacity:.7}
@@ -27,7 +27,7 @@ svg text{font-size:11px;fill:var(--soft)}rect,circle{fill:var(--mark)}circle{fil
 .grid{stroke:var(--line)}.line{fill:none;stroke:var(--mark);stroke-width:2}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.88rem;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:.2rem .7rem;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child,td:first-child,td.text{text-align:left}td.text{white-space:normal;overflow-wrap:anywhere}
+th:first-child,td:first-child,td.text{text-align:left}td.text{text-align:left;white-space:normal;overflow-wrap:anywhere}
 """
 _PAGE = Markup(
     '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -133,9 +133,9 @@ def worker_page(name: str, one: Worker, reason: str, history: Iterable[Stood], o
         shares = [(true, *map(_share, row)) for true, row in zip(labels, one.confusion.rows, strict=True)]
         confusion = _section("Answers by true label", ("true", *labels), shares)
     by_label = [(o.label, f"{o.right:g}/{o.total:g}", f"{o.low:.0%} to {o.high:.0%}") for o in one.gold_by_label]
-    body = Markup('<p><strong>{}</strong> by the {}. {}</p>{}<div class="charts">{}</div>{}{}{}{}').format(
+    body = Markup('<p><strong>{}</strong> by {}. {}</p>{}<div class="charts">{}</div>{}{}{}{}').format(
         one.state.capitalize(),
-        one.state_by,
+        {"policy": "the policy", "person": "a person"}[one.state_by],
         reason,
         _table(("figure", "value"), figures),
         Markup("").join(charts),
