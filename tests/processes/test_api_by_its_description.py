@@ -145,7 +145,33 @@ def with_what_the_job_has(_context: schemathesis.HookContext, body: Any) -> Any:
         return [_with_known_names(number, line) for number, line in enumerate(body)]
     if isinstance(body, dict) and isinstance(body.get("external_ids"), list):
         return body | {"external_ids": ["item-3" if _is_name(one) else one for one in body["external_ids"]]}
+    if isinstance(body, dict) and isinstance(body.get("corrections"), list):
+        return body | {"corrections": [_of_known_gold(number, one) for number, one in enumerate(body["corrections"])]}
     return body
+
+
+def _of_known_gold(number: int, one: Any) -> Any:
+    """Let a correction be of gold that is there, whatever its version; what is wrong with its shape stays wrong."""
+    if not isinstance(one, dict) or not _is_name(one.get("external_id")):
+        return one
+    known: dict[str, Any] = {"external_id": f"gold-{number % 60}"}
+    version = one.get("version")
+    if type(version) is int and version >= 1:
+        known["version"] = None
+    accepted = one.get("accepted")
+    sound = isinstance(accepted, list) and 0 < len(accepted) <= 100 and all(map(_is_accepted, accepted))
+    if sound and one.get("state") in ("retired", "excluded"):
+        known["accepted"] = None  # one of the two is to be said
+    elif sound and one.get("state") is None:
+        known["accepted"] = [{"label": "cat", "reason": accepted[0]["reason"]}]
+    return one | known
+
+
+def _is_accepted(entry: Any) -> bool:
+    """Tell whether an entry has the shape of an accepted label value with its reason."""
+    if not isinstance(entry, dict) or entry.keys() != {"label", "reason"} or not isinstance(entry["label"], str):
+        return False
+    return _is_name(entry["reason"]) and bool(entry["reason"].strip())
 
 
 def _with_known_names(number: int, line: Any) -> Any:
