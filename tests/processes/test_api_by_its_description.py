@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,17 +23,20 @@ from foundation.postgres.pool import create_pool
 from service.api.auth import SCOPES
 from service.api.openapi import document
 from service.store import teams
-from tests.api.conftest import Api, golds, items, make_key, open_service
+from tests.api.conftest import SPEC, Api, golds, items, make_key, open_service
 from tests.api.facts import Facts
 from tests.processes.conftest import Process, free_port
 
 SEED = 20260106
 EXAMPLES = 20  # of each operation, beside those that cover its schema
+MANY = 200  # of those whose bodies have many ways to be wrong, and few to be right
 JOB = "/v1/jobs/{job_id}"
 WORK = f"{JOB}/assignments/{{assignment}}"
 RUN = f"{JOB}/runs/{{run_id}}"
 WORKER = f"{JOB}/workers/{{worker_id}}"
 TRUST = f"{WORKER}/trust"
+BANK = "/v1/gold-banks/{bank}"
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 FROM = {"launch": "draft", "pause": "running", "resume": "paused", "cancel": "running"}
 EACH = 3
 
@@ -60,6 +64,11 @@ class Seeded:
         runs = await self.api("GET", f"/jobs/{self.values['known'][0]}/runs")
         self.values["run"] = [run["run_id"] for run in runs.json()["data"]]
         self.values["worker"] = [worker["worker"] for worker in workers.json()["data"]]
+        bank = await self.api("POST", "/gold-banks", json={"name": "a-bank", "task": SPEC["task"]})
+        assert bank.status_code == 201, bank.text
+        filled = await self.api("POST", "/gold-banks/a-bank/items", json=golds(60))
+        assert filled.status_code == 200, filled.text
+        self.values["bank"] = ["a-bank"]
         made = [await self.api("POST", "/keys", json={"name": "spare", "scopes": ["jobs:read"]}) for _ in range(EACH)]
         self.values["key"] = [answer.json()["key_id"] for answer in made]
 
@@ -109,16 +118,20 @@ def config(seeded: Seeded, key: str) -> schemathesis.Config:
                 "stateful": {"max-steps": 6, "generation": {"max-examples": EXAMPLES}},
             },
             "dictionaries": {name: {"values": values} for name, values in seeded.values.items()},
-            "parameters": {"path.job_id": real("job"), "path.key_id": real("key")},
+            "parameters": {"path.job_id": real("job"), "path.key_id": real("key"), "path.bank": real("bank")},
             "operations": [
                 *({"include-name": f"POST {JOB}/{one}", "parameters": {"path.job_id": real(one)}} for one in FROM),
                 *(
                     {
                         "include-name": f"POST {JOB}/{one}",
-                        "generation": {"max-examples": 80},
+                        "generation": {"max-examples": MANY},
                         "parameters": {"path.job_id": real("known")},
                     }
                     for one in ("items", "gold")
+                ),
+                *(
+                    {"include-name": f"POST {BANK}/{one}", "generation": {"max-examples": MANY}}
+                    for one in ("items", "corrections")
                 ),
                 {
                     "include-path": WORK,
@@ -145,6 +158,8 @@ def with_what_the_job_has(_context: schemathesis.HookContext, body: Any) -> Any:
         return [_with_known_names(number, line) for number, line in enumerate(body)]
     if isinstance(body, dict) and isinstance(body.get("external_ids"), list):
         return body | {"external_ids": ["item-3" if _is_name(one) else one for one in body["external_ids"]]}
+    if isinstance(body, dict) and _is_name(body.get("bank")) and re.fullmatch(NAME, body["bank"]):
+        return body | {"bank": "a-bank"}
     if isinstance(body, dict) and isinstance(body.get("corrections"), list):
         return body | {"corrections": [_of_known_gold(number, one) for number, one in enumerate(body["corrections"])]}
     return body
@@ -182,11 +197,16 @@ def _with_known_names(number: int, line: Any) -> Any:
         known["external_id"] = f"made-{number}-{crc32(repr(line).encode()):x}"  # other content under another name
     if _is_name(line.get("batch")):
         known["batch"] = "a batch"
-    if isinstance(line.get("accepted"), str):
+    accepted = line.get("accepted")
+    if isinstance(accepted, str) or (isinstance(accepted, list) and accepted and all(map(_is_label, accepted))):
         known["accepted"] = "cat"
-    if all(type(line.get(name)) is int and 1 <= line[name] <= 100 for name in ("minimum", "maximum")):
-        known |= {"minimum": 1, "maximum": 2}
+    counts = {"minimum": 1, "maximum": 5}
+    known |= {name: n for name, n in counts.items() if type(line.get(name)) is int and 1 <= line[name] <= 100}
     return line | known
+
+
+def _is_label(entry: object) -> bool:
+    return isinstance(entry, str) or _is_accepted(entry)
 
 
 def _is_name(value: object) -> bool:
