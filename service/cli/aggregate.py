@@ -49,8 +49,9 @@ def aggregate(
     from service.cli import answer_files  # noqa: PLC0415 - --help need not wait for arrow
 
     gold_rows = answer_files.read(gold, ("task", "label")) if gold else None
-    truth_rows = answer_files.read(truth, ("task", "label")) if truth else None
-    answers = answer_files.read_answers(labels, [rows for rows in (gold_rows, truth_rows) if rows is not None])
+    if truth is not None and not truth.is_file():
+        raise PlainError(f"there is no file {truth}")  # known before the work; what it says is not
+    answers = answer_files.read_answers(labels, gold_rows)
     mask = answer_files.label_mask(gold, gold_rows, answers) if gold else None
     started = time.perf_counter()
     with _progress(f"{method} on {answers.table.n_answers:,} answers"):
@@ -71,7 +72,8 @@ def aggregate(
     if workers is not None:
         answer_files.write(workers, _worker_columns(answers, result))
     if truth is not None:
-        summary |= _scores(result, answer_files.label_mask(truth, truth_rows, answers), mask)
+        rows = answer_files.read(truth, ("task", "label"))
+        summary |= _scores(result, answer_files.label_mask(truth, rows, answers), mask)
     if as_json:
         click.echo(json.dumps(summary))
         return
@@ -138,19 +140,26 @@ def _worker_columns(answers: Answers, result: Result) -> dict[str, Any]:
 
 
 def _scores(result: Result, truth: npt.NDArray[Any], gold: npt.NDArray[Any] | None) -> dict[str, Any]:
-    """Compare with the truth, gold left out; of a task with several true labels the first is taken."""
+    """Compare with the truth, gold left out; of a task with several true labels the first is taken.
+
+    A label value that nobody gave, in answers or gold, has no probability: whoever's label it is was missed.
+    """
+    import numpy as np  # noqa: PLC0415
+
     from aggregation import metrics  # noqa: PLC0415
 
+    unseen = ((0, 0), (0, truth.shape[1] - result.posterior.shape[1]))
+    posterior, calibrated = np.pad(result.posterior, unseen), np.pad(result.calibrated, unseen)
     scored = truth.any(axis=1) if gold is None else truth.any(axis=1) & ~gold.any(axis=1)
     if not scored.any():
         raise PlainError("every task with a true label is gold: there is nothing left to score")
     true = truth[scored].argmax(axis=1)
-    right = metrics.hits(result.posterior[scored], true)
+    right = metrics.hits(posterior[scored], true)
     return {
         "scored": int(scored.sum()),
         "accuracy": round(float(right.mean()), 6),
         "ece": round(metrics.expected_calibration_error(result.confidence[scored], right), 6),
-        "nll": round(metrics.log_loss(result.calibrated[scored], true), 6),
+        "nll": round(metrics.log_loss(calibrated[scored], true), 6),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from aggregation import LabelTable
 from foundation.errors import PlainError
 
 _PARQUET = {".parquet", ".pq"}
+_UTF16 = {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
 # Bytes of memory that a byte of CSV takes while it is read, at most.
 _GROWTH = 4
 
@@ -53,8 +55,8 @@ def read(path: Path, columns: tuple[str, ...]) -> pa.Table:
     return table
 
 
-def read_answers(path: Path, others: list[pa.Table]) -> Answers:
-    """Read answers; label values that only the other tables have (gold, truth) are label values too."""
+def read_answers(path: Path, gold: pa.Table | None = None) -> Answers:
+    """Read answers; label values that only gold has are label values too."""
     rows = read(path, ("task", "worker", "label"))
     if not rows.num_rows:
         raise PlainError(f"{path} has no answers below its header")
@@ -63,7 +65,7 @@ def read_answers(path: Path, others: list[pa.Table]) -> Answers:
     if len(workers) == 1:
         raise PlainError(f"{path} has one worker alone ({workers[0]}): with nobody to compare there is no consensus")
     label, found = _numbered(rows.column("label"))
-    labels = sorted({*found, *(value for other in others for value in other.column("label").to_pylist())}, key=_order)
+    labels = sorted({*found, *(gold.column("label").to_pylist() if gold is not None else ())}, key=_order)
     if len(labels) == 1:
         raise PlainError(f"{path} has one label value alone ({labels[0]}): there is nothing to infer")
     place = {value: number for number, value in enumerate(labels)}
@@ -76,9 +78,14 @@ def read_answers(path: Path, others: list[pa.Table]) -> Answers:
 
 
 def label_mask(path: Path, rows: pa.Table, answers: Answers) -> npt.NDArray[np.bool_]:
-    """Mark the label values that a gold or truth file gives to tasks, (n_items, n_labels)."""
+    """Mark the label values that a gold or truth file gives to tasks.
+
+    (n_items, n_labels and as many more as only this file has), in that order.
+    """
     items = {task: number for number, task in enumerate(answers.tasks)}
     labels = {value: number for number, value in enumerate(answers.labels)}
+    for value in rows.column("label").to_pylist():
+        labels.setdefault(value, len(labels))
     mask = np.zeros((len(items), len(labels)), dtype=bool)
     for task, label in zip(rows.column("task").to_pylist(), rows.column("label").to_pylist(), strict=True):
         if task in items:
@@ -91,6 +98,8 @@ def label_mask(path: Path, rows: pa.Table, answers: Answers) -> npt.NDArray[np.b
 def write(path: Path, columns: dict[str, Any]) -> None:
     """Write columns as Parquet or, by any other name, as CSV."""
     table = pa.table(columns)
+    if not path.parent.is_dir():
+        raise PlainError(f"{path} cannot be written: there is no folder {path.parent}")
     try:
         if path.suffix.lower() in _PARQUET:
             parquet.write_table(table, path)
@@ -101,6 +110,9 @@ def write(path: Path, columns: dict[str, Any]) -> None:
 
 
 def _read_csv(path: Path, columns: tuple[str, ...]) -> pa.Table:
+    with path.open("rb") as file:
+        if file.read(2) in _UTF16:
+            raise pa.ArrowInvalid("not UTF-8")
     convert = csv.ConvertOptions(
         include_columns=list(columns), column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
     )
@@ -119,9 +131,13 @@ def _plain(message: str, columns: tuple[str, ...]) -> str:
     """Say in a line what Arrow says in several."""
     if "UTF8" in message or "UTF-8" in message:
         return "it is not in UTF-8: convert it, as with iconv -f latin1 -t utf8"
+    if "Parquet" in message or "parquet" in message:
+        return "it is no Parquet file, or a broken one: write it again, or as CSV"
+    if "Empty CSV" in message or "\x00" in message:
+        return f"it is no table: needed is a line with the names {', '.join(columns)}, and rows below it"
     for name in columns:
         if f"'{name}'" in message and "not" in message:
-            return f"it has no column {name}; needed are {', '.join(columns)}"
+            return f"it has no column {name}; needed are {', '.join(columns)}, separated by commas"
     return message.splitlines()[0]
 
 

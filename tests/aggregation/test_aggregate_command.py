@@ -67,6 +67,22 @@ def test_labels_and_workers_are_written_and_scored(crowd):
     assert {"expected_cost", "quality", "spammer_score", "no answered yes"} <= workers.keys()
 
 
+def test_truth_says_nothing_before_the_result_is_final(crowd, tmp_path):
+    """A true label that nobody gave is no label of the model: it was missed, and nothing else changes."""
+    folder, _, truth = crowd
+    strange = ["task,label", *(f"t{item},{'never' if item < 8 else NAMES[truth[item]]}" for item in range(80))]
+    (tmp_path / "strange.csv").write_text("\n".join(strange))
+    shown = [
+        json.loads(run(folder / "labels.csv", "--method", "dawid_skene", "--json", *extra).stdout)
+        for extra in ((), ("--truth", folder / "truth.csv"), ("--truth", tmp_path / "strange.csv"))
+    ]
+    inferred = [{name: one[name] for name in ("labels", "iterations", "items")} for one in shown]
+    assert inferred[0] == inferred[1] == inferred[2]
+    missed = [simple["accuracy"] * 80 for simple in shown[1:]]
+    assert 0 < missed[0] - missed[1] <= 8
+    assert shown[2]["nll"] > shown[1]["nll"] + 1
+
+
 def test_parquet_and_numbers_are_read_too(tmp_path):
     rows = {"task": [1, 1, 2, 2], "worker": [7, 8, 7, 8], "label": [10, 10, 9, 9]}
     parquet.write_table(pa.table(rows), tmp_path / "labels.parquet")
@@ -87,6 +103,10 @@ def test_parquet_and_numbers_are_read_too(tmp_path):
         (b"task,worker,label\na,b,\xe9t\xe9\nc,d,2\n", "not in UTF-8"),
         (b"task,worker,label\na,b,\nc,d,2\n", "1 rows without a label"),
         (b"task,worker,label\na,b,1\nc,d\n", "Expected 3 columns, got 2"),
+        ("task,worker,label\na,b,1\nc,d,2\n".encode("utf-16"), "not in UTF-8"),
+        (b"\n\n\n", "is no table"),
+        (b"\x00" * 64, "is no table"),
+        (b"task;worker;label\na;b;1\nc;d;2\n", "separated by commas"),
     ],
 )
 def test_a_bad_file_gets_one_clear_line(tmp_path, content, message):
@@ -102,6 +122,11 @@ def test_what_is_not_there_is_said(crowd, tmp_path):
         run(tmp_path / "nothing.csv")
     with pytest.raises(PlainError, match="unknown method 'magic'"):
         run(folder / "labels.csv", "--method", "magic")
+    with pytest.raises(PlainError, match="no folder"):
+        run(folder / "labels.csv", "--method", "majority", "--out", tmp_path / "nowhere" / "out.csv")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(PlainError, match="it is no Parquet file"):
+        run(tmp_path / "broken.parquet")
     (tmp_path / "strange.csv").write_text("task,label\nelsewhere,yes\n")
     with pytest.raises(PlainError, match="no task in common"):
         run(folder / "labels.csv", "--gold", tmp_path / "strange.csv")
