@@ -210,9 +210,7 @@ class Sweep:
         conn, job_no, now = self.stage.conn, brief.job_no, self.stage.clock.now()
         n_labels = len(read_spec(brief.spec).task.labels)
         hit_nos = [hit.hit_no for hit, _, _ in fetched]
-        # Of a HIT's first assignments none is known. It saves time alone: what is known is never kept twice.
-        begun = [hit.hit_no for hit, _, _ in fetched if hit.collected or hit.listed_at]
-        known = await assignments.known(conn, job_no, begun) if begun else set()
+        known = await assignments.known(conn, job_no, hit_nos)
         slots = await assignments.slots(conn, job_no, hit_nos)
         doubted = await strays(self.market, [one for _, _, found in fetched for one in found], known)
         reads = [
