@@ -24,17 +24,25 @@ WHERE job_no = $1 AND (hit_no = ANY($2::int4[]) OR worker_no = ANY($3::int4[])) 
 GROUP BY kind, hit_no, worker_no
 """
 # Of a job that does not run, only what closes HITs, and what may have happened already and so must be known.
-_DUE = """
+# A HIT is deleted after the last approval of it is known: what is closed gives back what was reserved for the others.
+_PAID = """
+NOT (kind = 'delete' AND EXISTS (
+    SELECT FROM effect a WHERE a.job_no = $1 AND a.hit_no = effect.hit_no AND a.kind = 'approve'
+        AND a.state IN ('due', 'parked')))
+"""
+_DUE = f"""
 SELECT effect_no, kind, hit_no, assignment_no, worker_no, token, detail, attempts, first_sent_at FROM effect
 WHERE job_no = $1 AND kind = ANY($2::text[]) AND state = 'due' AND due_at <= $3
   AND ($4 OR kind IN ('expire', 'approve', 'delete') OR first_sent_at IS NOT NULL) AND effect_no <> ALL($6::bigint[])
+  AND {_PAID}
 ORDER BY effect_no LIMIT $5
-"""
-_NEXT_DUE = """
+"""  # noqa: S608 - our own text
+_NEXT_DUE = f"""
 SELECT min(due_at) FROM effect
 WHERE job_no = $1 AND kind = ANY($2::text[]) AND state = 'due'
   AND ($3 OR kind IN ('expire', 'approve', 'delete') OR first_sent_at IS NOT NULL)
-"""
+  AND {_PAID}
+"""  # noqa: S608 - our own text
 _SENDING = """
 UPDATE effect SET attempts = attempts + 1, first_sent_at = coalesce(first_sent_at, $2)
 WHERE effect_no = ANY($1::bigint[])
