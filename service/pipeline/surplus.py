@@ -1,4 +1,4 @@
-"""Surplus: what other clients of the account have our HITs ask for beyond what is reserved.
+"""Surplus: what comes in beyond what is reserved, as other clients of the account asked for it, or after a HIT closed.
 
 Workers did that work, and the market pays them whatever we think of it, so that it is kept, counted and approved like
 any other. What is decided here is where its pay comes from.
@@ -57,9 +57,10 @@ async def take_in(stage: Stage, job_no: int, state: str) -> bool:
         await surplus.take_in(conn, job_no, [(hit.hit_no, more) for hit, more in taken])
         promised = format_usd(sum(more * hit.unit_cents for hit, more in taken))
         message = (
-            f"{sum(more for _, more in taken)} assignments came in that another client of the market account asked "
-            f"for, of {_some([hit.market_hit_id for hit, _ in taken])}; {promised} US dollars of the budget are "
-            f"promised for them"
+            f"{sum(more for _, more in taken)} assignments came in that nothing was promised for, as another client of "
+            f"the market account asked for them or reviewed them, of "
+            f"{_some([hit.market_hit_id for hit, _ in taken])}; {promised} US dollars of the budget are promised for "
+            f"them"
         )
         await events.record(conn, job_no, now, _KIND, message)
     left = await surplus.of_job(conn, job_no)
@@ -67,9 +68,10 @@ async def take_in(stage: Stage, job_no: int, state: str) -> bool:
         return True
     missing = sum(hit.assignments * hit.unit_cents for hit in left) - free
     message = (
-        f"another client of the market account has extended {_some([hit.market_hit_id for hit in left])}, and "
+        f"another client of the market account has extended or reviewed "
+        f"{_some([hit.market_hit_id for hit in left])}, and "
         f"{sum(hit.assignments for hit in left)} assignments more have come in than the budget holds; they count, and "
-        f"wait for their approval: find out who extends them, raise the budget by {format_usd(missing)} US dollars or "
+        f"wait for their approval: find out who does it, raise the budget by {format_usd(missing)} US dollars or "
         f"more, and resume; or cancel, which pays them too"
     )
     await surplus.hold(conn, job_no, message)

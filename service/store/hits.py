@@ -58,8 +58,10 @@ _REPLACE = """
 UPDATE hit SET slots = slots + r.more, replaced = replaced + r.more
 FROM unnest($2::int4[], $3::int2[]) AS r (hit_no, more) WHERE hit.job_no = $1 AND hit.hit_no = r.hit_no
 """
+# What was reserved for more than came has been given back: what should come after all is surplus.
 _CLOSED = """
-UPDATE hit SET state = 'closed', closed_at = $3 WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND state <> 'closed'
+UPDATE hit SET state = 'closed', closed_at = $3, funded = collected
+WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND state <> 'closed'
 """
 _GONE = """
 UPDATE hit SET state = 'gone', pending = 0, listed_at = $3, expires_at = least(expires_at, $3)
@@ -206,7 +208,7 @@ async def replace(conn: Connection, job_no: int, rows: Sequence[tuple[int, int]]
 
 
 async def close(conn: Connection, job_no: int, hit_nos: Sequence[int], now: datetime) -> None:
-    """Save that nothing can come of HITs any more."""
+    """Save that nothing can come of HITs any more, after what was reserved for the rest of their slots is released."""
     await conn.execute(_CLOSED, job_no, list(hit_nos), now)
 
 

@@ -1,4 +1,4 @@
-"""Surplus: assignments beyond a HIT's slots, which others asked for and nothing is reserved for."""
+"""Surplus: assignments that nothing is reserved for, beyond a HIT's slots or after it was closed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ WHERE hit.job_no = $1 AND hit.hit_no = l.hit_no AND l.offered > greatest(hit.wan
 RETURNING hit.hit_no, hit.market_hit_id, hit.wanted, hit.offered
 """
 _OF_JOB = """
-SELECT hit_no, market_hit_id, collected - slots, unit_cents FROM hit
-WHERE job_no = $1 AND collected > slots ORDER BY hit_no
+SELECT hit_no, market_hit_id, collected - coalesce(funded, slots), unit_cents FROM hit
+WHERE job_no = $1 AND collected > coalesce(funded, slots) ORDER BY hit_no
 """
 _TAKE_IN = """
-UPDATE hit SET slots = slots + t.more FROM unnest($2::int4[], $3::int2[]) AS t (hit_no, more)
+UPDATE hit SET slots = slots + t.more, funded = funded + t.more
+FROM unnest($2::int4[], $3::int2[]) AS t (hit_no, more)
 WHERE hit.job_no = $1 AND hit.hit_no = t.hit_no
 """
 # Of a HIT's assignments, those that came in last are the surplus.
@@ -28,9 +29,9 @@ _HOLD = """
 UPDATE effect e SET state = 'parked', last_error = $2
 FROM hit h
 WHERE e.job_no = $1 AND e.kind = 'approve' AND e.state = 'due'
-  AND h.job_no = $1 AND h.hit_no = e.hit_no AND h.collected > h.slots
+  AND h.job_no = $1 AND h.hit_no = e.hit_no AND h.collected > coalesce(h.funded, h.slots)
   AND (SELECT count(*) FROM assignment b WHERE b.job_no = $1 AND b.hit_no = e.hit_no AND b.state <> 'stray'
-       AND b.assignment_no <= e.assignment_no) > h.slots
+       AND b.assignment_no <= e.assignment_no) > coalesce(h.funded, h.slots)
 """
 
 

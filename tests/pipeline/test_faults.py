@@ -288,3 +288,69 @@ async def test_text_that_no_database_takes_is_kept_all_the_same(house):
     [(raw, problem, state)] = await house.rows("SELECT raw, problem, state FROM assignment WHERE problem IS NOT NULL")
     assert (raw, state) == ("half a pair ?, and NUL \ufffd", "approved")
     assert problem.startswith("not XML that can be read")
+
+
+async def close_early(house, monkeypatch):
+    """Post a HIT of a job with two, and have it expired while the market, behind the times, lists nobody at work on it.
+
+    Returns the job, the HIT, and an assignment of it that a worker has accepted; its deletion is on its way.
+    """
+    job = await house.job(items=["a"], redundancy={"minimum": 1, "maximum": 2}, times={"lifetime": 60})
+    await house.step()
+    [hit] = house.market.hits.values()
+    late = house.market.accept(hit, "AW1")
+    listed = house.market._listed
+
+    def stale(hit):
+        now = listed(hit)
+        return msgspec.structs.replace(now, available=now.available + now.pending, pending=0)
+
+    monkeypatch.setattr(house.market, "_listed", stale)
+    await house.set_state(job, "cancelling")
+
+    async def deletion():
+        return await house.value("SELECT count(*) FROM effect WHERE kind = 'delete'") == 1
+
+    await house.until(deletion)
+    return job, hit, late
+
+
+async def test_a_hit_is_not_closed_before_its_last_approval_is_known(house, monkeypatch):
+    """What closing gives back is what nobody is paid for: an approval that may have happened must be counted first."""
+    job, hit, late = await close_early(house, monkeypatch)
+    house.market.submit(hit, late, answers_xml([0]))
+    troubles = {("approve", "after"): [Unavailable("lost")], ("approve", "before"): [None, *[Throttled("slow")] * 3]}
+
+    def fault(operation, moment):
+        error = troubles[operation, moment].pop(0) if troubles.get((operation, moment)) else None
+        if error is not None:
+            raise error
+
+    house.market.fault = fault
+    await house.until(house.is_state(job, "cancelled"))
+    assert not troubles["approve", "before"]
+    await books_agree(house, job)
+
+
+@pytest.mark.parametrize("budget", ["0.12", "1.00"])
+async def test_what_comes_in_of_a_hit_that_was_closed_meanwhile_is_paid(house, monkeypatch, budget):
+    """Somebody else reviews an assignment, so that its HIT can be deleted while it is being fetched."""
+    job, hit, late = await close_early(house, monkeypatch)
+    await house.rows("UPDATE job SET budget_cents = $1 RETURNING 1", int(float(budget) * 100))
+    house.market.submit(hit, late, answers_xml([0]))
+    await house.market.approve(late)
+    fetch = house.market.handed_in
+
+    async def closed_meanwhile(market_hit_id):
+        found = await fetch(market_hit_id)
+        if not hit.deleted:
+            await house.run_stage("settle", job)
+        assert hit.deleted
+        return found
+
+    monkeypatch.setattr(house.market, "handed_in", closed_meanwhile)
+    await house.run_stage("collect", await house.value("SELECT market_no FROM market"))
+    await house.until(house.is_state(job, "cancelled"))
+    await house.step()
+    assert await house.rows("SELECT state, collected, reviewed FROM hit") == [("closed", 1, 1)]
+    await books_agree(house, job)
