@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 6
 TROUBLE = {429, 500, 502, 503, 504}
+_OUT_OF_DATE = "csrf"  # what the site says of a form whose page should be loaded again
 """Statuses that a person answers with the reload button."""
 
 
@@ -95,17 +96,24 @@ class Browser:
 
     async def sign_in(self) -> None:
         """Take up the invitation, or sign in with the password chosen when it was taken up."""
-        page = await self._send("GET", self._invitation)
-        choices = {"password": self._password, "again": self._password}
-        if form := page.form("form#join"):
-            page = await self._send("POST", form.action, form.fields | choices)
-        elif form := page.form("form#sign-in"):
-            page = await self._send("POST", form.action, form.fields | {"password": self._password})
+        page = await self._enter()
+        if _refusal(page).reason == _OUT_OF_DATE:  # a response that was cut off had taken the form's cookie with it
+            page = await self._enter()
         signed_in = page.form("form#sign-out")
         if signed_in is None:
             refusal = _refusal(page)
             raise TurnedAway(refusal.status, refusal.reason, page.headline())
         self._csrf = signed_in.fields["csrf"]
+
+    async def _enter(self) -> Page:
+        """Open the invitation, and send the form that it shows."""
+        page = await self._send("GET", self._invitation)
+        choices = {"password": self._password, "again": self._password}
+        if form := page.form("form#join"):
+            return await self._send("POST", form.action, form.fields | choices)
+        if form := page.form("form#sign-in"):
+            return await self._send("POST", form.action, form.fields | {"password": self._password})
+        return page
 
     async def groups(self) -> list[Group]:
         """List the groups that have HITs for this worker."""

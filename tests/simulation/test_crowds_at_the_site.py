@@ -117,6 +117,28 @@ async def test_a_worker_comes_back_with_the_same_invitation(live, requester):
             await browser.close()
 
 
+async def test_a_worker_whose_page_after_signing_in_is_lost_signs_in_again(live, requester):
+    """The form is sent a second time, while its cookie went with the first response."""
+
+    class Unlucky(Browser):
+        async def _send(self, method, url, fields=None):
+            page = await super()._send(method, url, fields)
+            if method == "POST" and not posted:
+                posted.append(page.status)
+                page = await super()._send(method, url, fields)
+                posted.append(page.status)
+            return page
+
+    posted = []
+    await requester.post("item")
+    [(_, link)] = await requester.invite(1)
+    async with open_connections() as connections:
+        browser = Unlucky(live.url, link, connections, no_time)
+        assert len(await browser.groups()) == 1
+        await browser.close()
+    assert posted == [200, 403]
+
+
 async def test_a_worker_who_is_disabled_leaves(live, requester):
     await requester.post("item")
     [(worker_id, link)] = await requester.invite(1)
