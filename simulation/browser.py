@@ -137,11 +137,12 @@ class Browser:
 
     async def accept(self, action: str) -> Task:
         """Accept a HIT by the address of its preview's form."""
-        page = await self._visit("POST", action)
-        frame, form = page.frame(), page.form("form#return")
-        if frame is None or form is None:
-            raise _refusal(page)
-        return Task(frame, form)
+        return _task(await self._visit("POST", action))
+
+    async def held(self) -> list[Task]:
+        """Open again the HITs that are accepted and not finished, the latest first."""
+        page = await self._visit("GET", f"{self._home}/earnings")
+        return [_task(await self._visit("GET", link)) for link in page.links("a.held")]
 
     async def read(self, frame: str) -> WorkPage:
         """Read the page inside a frame."""
@@ -199,6 +200,13 @@ class Browser:
                 return page
             trouble = f"status {page.status}"
         raise Unreachable(f"{method} {urlsplit(url).path.split('/')[1]}: {trouble}, {ATTEMPTS} times")
+
+
+def _task(page: Page) -> Task:
+    frame, form = page.frame(), page.form("form#return")
+    if frame is None or form is None:
+        raise _refusal(page)
+    return Task(frame, form)
 
 
 def _refusal(page: Page) -> Refused:

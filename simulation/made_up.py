@@ -48,9 +48,12 @@ class MadeUpCrowd:
         taste = random.Random(worker.name)  # noqa: S311 - which HIT catches the eye is no secret
         await self.pace.pass_time(worker.traits.arrives)
         self.tally.workers_active += 1
-        waited = 0.0
+        waited, cut_off = 0.0, False
         while not worker.has_left and (self.patience is None or waited < self.patience):
             try:
+                if cut_off:
+                    await self._take_up(worker, browser)
+                    cut_off = False
                 found = await self._do_a_hit(worker, browser, taste)
             except TurnedAway as refused:
                 self.tally.workers_turned_away += 1
@@ -61,7 +64,7 @@ class MadeUpCrowd:
                 found = False
             except Unreachable as trouble:
                 self.tally.trouble = str(trouble)
-                found = False
+                found, cut_off = False, True
             waited = 0.0 if found else waited + POLL_SECONDS
             if not found:
                 await self.pace.wait(POLL_SECONDS)
@@ -89,6 +92,12 @@ class MadeUpCrowd:
             raise
         worker.finish_hit()
         return True
+
+    async def _take_up(self, worker: Worker, browser: Browser) -> None:
+        """Go on with what was accepted when the site could no longer be reached."""
+        for task in await browser.held():
+            await self._deal_with(worker, browser, task)
+            worker.finish_hit()
 
     async def _deal_with(self, worker: Worker, browser: Browser, task: Task) -> None:
         work = await browser.read(task.frame)

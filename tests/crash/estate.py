@@ -26,7 +26,7 @@ from marketplace.accounts import ensure_requester
 from marketplace.installation import load_installation_key
 from marketplace.store import workers
 from service.cli.running.first_start import make_key
-from simulation.browser import Browser, Refused, Unreachable
+from simulation.browser import Browser, Refused, Task, Unreachable
 from simulation.crowd import open_connections
 from tests.books import books
 from tests.crash.points import Book
@@ -274,16 +274,23 @@ async def work(link: str, number: int, begun: asyncio.Event) -> None:
     connector = open_connections(2)
     browser = Browser(link.partition("/worker/")[0], link, connector)
     refused: set[str] = set()
+    cut_off = False
     try:
         for turn in itertools.count():
             try:
+                if cut_off:
+                    for task in await browser.held():
+                        await _finish(browser, task, random_)
+                    cut_off = False
                 for group in await browser.groups():
                     async for hits in browser.hits(group.link):
                         for hit in hits:
                             if hit not in refused:
                                 await _do(browser, hit, random_, refused)
-            except (Refused, Unreachable):
+            except Refused:
                 pass
+            except Unreachable:
+                cut_off = True
             await asyncio.sleep(0.05 + 0.02 * (turn % 5))
     finally:
         await browser.close()
@@ -297,6 +304,10 @@ async def _do(browser: Browser, hit: str, random_: random.Random, refused: set[s
         if refusal.reason == "done":  # what is full may be extended
             refused.add(hit)
         return
+    await _finish(browser, task, random_)
+
+
+async def _finish(browser: Browser, task: Task, random_: random.Random) -> None:
     page = await browser.read(task.frame)
     answers = {}
     for question in page.questions:

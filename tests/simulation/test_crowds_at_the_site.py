@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from simulation.browser import Browser, Refused
+from simulation.browser import ATTEMPTS, Browser, Refused
 from simulation.crowd import Pace, open_connections, run_until
 from simulation.made_up import LabelMismatchError, MadeUpCrowd
 from simulation.recording import RecordingError, read_recording
@@ -156,6 +156,16 @@ async def test_a_submission_whose_response_is_lost_counts_once(live, requester):
     crowd = MadeUpCrowd({"item": "yes"}, Pace(sleep=no_time), patience=3)
     await let_loose(crowd, live, [knowing("w")], [link])
     assert (crowd.tally.answers_given, crowd.tally.hits_refused) == (1, 0)
+    assert await requester.answers() == {("item", worker_id): "yes"}
+
+
+async def test_work_is_taken_up_again_when_the_site_was_out_of_reach(live, requester):
+    await requester.post("item")
+    [(worker_id, link)] = await requester.invite(1)
+    await live.misbehave({"operation": "externalSubmit", "kind": "drop_before", "count": ATTEMPTS})
+    crowd = MadeUpCrowd({"item": "yes"}, Pace(sleep=no_time), patience=3)
+    await let_loose(crowd, live, [knowing("w")], [link])
+    assert "externalSubmit" in crowd.tally.trouble or "mturk" in crowd.tally.trouble
     assert await requester.answers() == {("item", worker_id): "yes"}
 
 
