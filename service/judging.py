@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -59,15 +60,7 @@ class Judged:
 
 def rules_of(trust: TrustRules) -> Rules:
     """Return the rules that a job's spec sets."""
-    return Rules(
-        good_accuracy=trust.good_accuracy,
-        wrongly_suspended=trust.wrongly_suspended,
-        on_gold=trust.on_gold,
-        missed=trust.missed,
-        gold_horizon=trust.gold_horizon,
-        horizon=trust.horizon,
-        corroboration=trust.corroboration,
-    )
+    return msgspec.convert(trust, Rules, from_attributes=True)
 
 
 def consensus_of(n_workers: int) -> Infer:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias
 
 from litestar import Request, get, post
@@ -26,7 +27,14 @@ from service.upload.reading import MOST_NAMED
 
 GoldState: TypeAlias = Literal["asked", "retired", "excluded"]
 
-_LARGEST = 4 * 1024 * 1024
+InState: TypeAlias = Annotated[
+    GoldState | None, QueryParameter(name="state", description="only gold in this state", required=False)
+]
+OnlyId: TypeAlias = Annotated[
+    str | None, QueryParameter(description="only this gold item's", max_length=255, required=False)
+]
+
+LARGEST_CORRECTIONS = 4 * 1024 * 1024
 _OVER = ("cancelled", "done")
 
 
@@ -71,9 +79,7 @@ async def list_gold(
     service: Given,
     caller: By,
     job_id: JobId,
-    standing: Annotated[
-        GoldState | None, QueryParameter(name="state", description="only gold in this state", required=False)
-    ] = None,
+    standing: InState = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_PAGE,
 ) -> Page[GoldView]:
@@ -96,27 +102,15 @@ async def list_versions(
     service: Given,
     caller: By,
     job_id: JobId,
-    external_id: Annotated[
-        str | None, QueryParameter(description="only this gold item's", max_length=255, required=False)
-    ] = None,
+    external_id: OnlyId = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_PAGE,
 ) -> Page[GoldView]:
     """List who made which version of a job's gold, when and why, the oldest of each item first."""
-    item_no, version = read_cursor("versions", cursor, -1, 0)
     async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
-        only = None if external_id is None else external_id.replace("\0", "\ufffd")  # which no id has
-        rows = await gold_items.versions(
-            conn, job.job_no, after=(int(item_no), int(version)), external_id=only, limit=limit + 1
-        )
-    values: list[str] = job.spec["task"]["labels"]
-    return page_of(
-        rows,
-        limit,
-        lambda row: view(row, values),
-        lambda row: write_cursor("versions", row.item_no, row.version),
-    )
+        read = partial(gold_items.versions, conn, job.job_no)
+        return await page_of_versions("versions", read, cursor, limit, external_id, job.spec["task"]["labels"])
 
 
 @post(
@@ -131,7 +125,7 @@ async def list_versions(
         "unknown-items",
         "invalid-content",
         reads={JSON: Corrections},
-        largest=_LARGEST,
+        largest=LARGEST_CORRECTIONS,
     ),
 )
 async def correct_gold(request: Request[Any, Any, Any], service: Given, caller: By, job_id: JobId) -> Corrected:
@@ -167,6 +161,21 @@ def view(row: GoldRow, values: Sequence[str]) -> GoldView:
         by=row.by,
         cause=row.cause,
     )
+
+
+async def page_of_versions(
+    kind: str,
+    read: Callable[..., Awaitable[list[GoldRow]]],
+    cursor: str | None,
+    limit: int,
+    external_id: str | None,
+    values: Sequence[str],
+) -> Page[GoldView]:
+    """Return a page of the versions of gold; kind: of cursor; read: gives them after a position, of one item or all."""
+    number, version = read_cursor(kind, cursor, -1, 0)
+    only = None if external_id is None else external_id.replace("\0", "\ufffd")  # which no id has
+    rows = await read(after=(int(number), int(version)), external_id=only, limit=limit + 1)
+    return page_of(rows, limit, lambda row: view(row, values), lambda row: write_cursor(kind, row.item_no, row.version))
 
 
 def following(

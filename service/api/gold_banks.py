@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import PathParameter
 from msgspec import Meta, Struct
 
 from service.api.bodies import JSON, media_type, read_json
-from service.api.gold import Corrected, Corrections, GoldState, GoldView, following, view
+from service.api.gold import (
+    LARGEST_CORRECTIONS,
+    Corrected,
+    Corrections,
+    GoldView,
+    InState,
+    OnlyId,
+    following,
+    page_of_versions,
+    view,
+)
 from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
 from service.api.problems import Error, Refusal, named, not_found
 from service.api.routes import By, Given, about
@@ -28,7 +39,6 @@ from service.upload.reading import MOST_NAMED, read_upload
 
 BankPath = Annotated[str, PathParameter(description="the bank's name")]
 
-_LARGEST = 4 * 1024 * 1024
 _MOST_REDUNDANCY = {"minimum": 1, "maximum": 100}
 
 
@@ -157,9 +167,7 @@ async def list_bank_items(
     service: Given,
     caller: By,
     bank: BankPath,
-    standing: Annotated[
-        GoldState | None, QueryParameter(name="state", description="only gold in this state", required=False)
-    ] = None,
+    standing: InState = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_PAGE,
 ) -> Page[BankItemView]:
@@ -182,25 +190,15 @@ async def list_bank_versions(
     service: Given,
     caller: By,
     bank: BankPath,
-    external_id: Annotated[
-        str | None, QueryParameter(description="only this item's", max_length=255, required=False)
-    ] = None,
+    external_id: OnlyId = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_PAGE,
 ) -> Page[GoldView]:
     """List who made which version of a bank's gold, when and why, the oldest of each item first."""
-    number, version = read_cursor("bank-versions", cursor, -1, 0)
-    only = None if external_id is None else external_id.replace("\0", "\ufffd")  # which no id has
     async with service.pool.acquire() as conn:
         found = await find_bank(conn, caller, bank)
-        after = (int(number), int(version))
-        rows = await gold_banks.versions(conn, found.bank_no, after=after, external_id=only, limit=limit + 1)
-    return page_of(
-        rows,
-        limit,
-        lambda row: view(row, found.task["labels"]),
-        lambda row: write_cursor("bank-versions", row.item_no, row.version),
-    )
+        read = partial(gold_banks.versions, conn, found.bank_no)
+        return await page_of_versions("bank-versions", read, cursor, limit, external_id, found.task["labels"])
 
 
 @post(
@@ -215,7 +213,7 @@ async def list_bank_versions(
         "unknown-items",
         "invalid-content",
         reads={JSON: Corrections},
-        largest=_LARGEST,
+        largest=LARGEST_CORRECTIONS,
     ),
 )
 async def correct_bank(request: Request[Any, Any, Any], service: Given, caller: By, bank: BankPath) -> Corrected:

@@ -30,24 +30,25 @@ def show(api: Api, job_id: str, worker_id: str) -> None:
     _show(api, api("GET", f"/jobs/{job_id}/workers/{worker_id}/trust"))
 
 
-@trust.command()
-@JOB
-@_WORKER
-@_REASON
-@with_api
-def suspend(api: Api, job_id: str, worker_id: str, reason: str) -> None:
-    """Keep a worker from the job's HITs; their answers lose their weight, and what they did stays paid."""
-    _say(api, job_id, worker_id, "suspended", reason)
+def _add_word(name: str, state: str, told: str) -> None:
+    """Add the command by which a person says that a worker is in a state."""
+
+    @trust.command(name, help=told)
+    @JOB
+    @_WORKER
+    @_REASON
+    @with_api
+    def say(api: Api, job_id: str, worker_id: str, reason: str) -> None:
+        word = {"state": state, "reason": reason}
+        _show(api, api("PUT", f"/jobs/{job_id}/workers/{worker_id}/trust", json=word))
 
 
-@trust.command()
-@JOB
-@_WORKER
-@_REASON
-@with_api
-def keep(api: Api, job_id: str, worker_id: str, reason: str) -> None:
-    """Trust a worker, whatever the policy says, until it is taken back."""
-    _say(api, job_id, worker_id, "trusted", reason)
+_add_word(
+    "suspend",
+    "suspended",
+    "Keep a worker from the job's HITs; their answers lose their weight, and what they did stays paid.",
+)
+_add_word("keep", "trusted", "Trust a worker, whatever the policy says, until it is taken back.")
 
 
 @trust.command()
@@ -101,11 +102,6 @@ def dry_run(api: Api, job_id: str, **rules: float | None) -> None:
     )
     chances = ", ".join(f"{one['accuracy']:.0%} right {one['suspended']:.1%}" for one in told["error"])
     api.console.print(f"Suspended on gold alone over {told['rules']['gold_horizon']} gold answers: {chances}.")
-
-
-def _say(api: Api, job_id: str, worker_id: str, state: str, reason: str) -> None:
-    word = {"state": state, "reason": reason}
-    _show(api, api("PUT", f"/jobs/{job_id}/workers/{worker_id}/trust", json=word))
 
 
 def _show(api: Api, told: dict[str, Any]) -> None:

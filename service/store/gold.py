@@ -127,11 +127,12 @@ async def versions(
 
 async def save(conn: Connection, job_no: int, changed: Sequence[NewVersion], *, at: datetime, by: str) -> None:
     """Put new versions in force. The caller holds the job's lock."""
-    await conn.execute(
-        _SAVE,
-        job_no,
-        at,
-        by,
+    await conn.execute(_SAVE, job_no, at, by, *columns(changed))
+
+
+def columns(changed: Sequence[NewVersion]) -> tuple[list[Any], ...]:
+    """Return new versions as the arrays that a statement unnests: item, version, kind, state, accepted, cause."""
+    return (
         [one.item_no for one in changed],
         [one.version for one in changed],
         [one.kind for one in changed],

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from service.store.dues import Connection
-from service.store.gold import GoldRow, NewVersion
+from service.store.gold import GoldRow, NewVersion, columns
 
 _BANK = """
 SELECT b.bank_no, b.name, b.task, b.version, b.created_at,
@@ -178,18 +178,7 @@ async def versions(
 async def save(conn: Connection, bank_no: int, changed: Sequence[NewVersion], *, at: datetime, by: str) -> None:
     """Put new versions in force. The caller holds the bank's lock."""
     if changed:
-        await conn.execute(
-            _SAVE,
-            bank_no,
-            at,
-            by,
-            [one.item_no for one in changed],
-            [one.version for one in changed],
-            [one.kind for one in changed],
-            [one.state for one in changed],
-            [{"accepted": one.accepted} for one in changed],
-            [one.cause for one in changed],
-        )
+        await conn.execute(_SAVE, bank_no, at, by, *columns(changed))
 
 
 async def offered(conn: Connection, bank_no: int, job_no: int) -> list[Offered]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from service.store.dues import Connection
 
@@ -79,16 +80,13 @@ SELECT count(*) FROM lost WHERE state = 'settled'
 _BANDS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
 
 
-_PAGE = """
-SELECT run_no, run_id, kind, method, params, n_items, n_workers, n_answers, n_iter, converged, objective, prevalence,
-    started_at, finished_at
-FROM run WHERE job_no = $1 AND run_no < $2 ORDER BY run_no DESC LIMIT $3
+_RUN = """
+SELECT run_id, kind, method, params, n_items, n_workers, n_answers, n_iter, converged, objective, prevalence,
+    started_at, finished_at, run_no
+FROM run WHERE job_no = $1
 """
-_ONE = """
-SELECT run_no, run_id, kind, method, params, n_items, n_workers, n_answers, n_iter, converged, objective, prevalence,
-    started_at, finished_at
-FROM run WHERE job_no = $1 AND run_id = $2
-"""
+_PAGE = f"{_RUN} AND run_no < $2 ORDER BY run_no DESC LIMIT $3"
+_ONE = f"{_RUN} AND run_id = $2"
 
 
 class JobToInfer(Struct, frozen=True):
@@ -117,28 +115,15 @@ class NewRun(Struct, frozen=True):
     n_iter: int
     converged: bool
     objective: float | None
-    prevalence: list[float]
-    started_at: datetime
-    finished_at: datetime
-
-
-class Run(Struct, frozen=True):
-    """A run as it is stored."""
-
-    run_no: int
-    run_id: str
-    kind: str
-    method: str
-    params: dict[str, Any]
-    n_items: int
-    n_workers: int
-    n_answers: int
-    n_iter: int
-    converged: bool
-    objective: float | None
     prevalence: list[float] | None
     started_at: datetime
     finished_at: datetime
+
+
+class Run(NewRun, frozen=True):
+    """A run as it is stored."""
+
+    run_no: int
 
 
 async def page(conn: Connection, job_no: int, *, before: int, limit: int) -> list[Run]:
@@ -195,24 +180,7 @@ async def save(
 ) -> int:
     """Save a run, the consensus (item_no, label, probabilities, confidence, n_answers) and the confusion matrices."""
     run_no: int = await conn.fetchval(_TAKE_NUMBER, job_no)
-    await conn.execute(
-        _INSERT,
-        job_no,
-        run_no,
-        run.run_id,
-        run.kind,
-        run.method,
-        run.params,
-        run.n_items,
-        run.n_workers,
-        run.n_answers,
-        run.n_iter,
-        run.converged,
-        run.objective,
-        run.prevalence,
-        run.started_at,
-        run.finished_at,
-    )
+    await conn.execute(_INSERT, job_no, run_no, *astuple(run))
     await conn.execute(_FRESH)
     await conn.copy_records_to_table("fresh", records=consensus, schema_name="pg_temp")
     await conn.execute(_MERGE, job_no, run_no, guidelines_no, _BANDS, run.kind == "closing", now)
