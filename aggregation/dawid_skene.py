@@ -10,7 +10,9 @@ algorithm, Applied Statistics 28(1), 20-28.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +63,7 @@ class DawidSkene(Fit):
         self.shares = self.parameters[cells:]
         self._accepted = clamp.accepted.astype(np.float64)
         self._even = self._accepted / np.maximum(self._accepted.sum(axis=1, keepdims=True), 1)
+        self._kept = True
         self._kernel = confusion_kernels.expect_for(table.n_labels)
 
     def begin_with_votes(self, *, gold_only: bool = False) -> None:
@@ -148,7 +151,17 @@ class DawidSkene(Fit):
             self.class_counts[block],
         )
 
-    def _expect(self, block: int, first: int, last: int) -> tuple[float, float]:
+    def expect(self, *, keep: bool = True) -> tuple[float, float]:
+        """Infer, and count with what is inferred; where the posterior is not kept, what changed is not known.
+
+        Of two steps of which one is not kept the change is infinite.
+        """
+        pairs = self.blocks.map(partial(self._expect, keep=keep))
+        compared, self._kept = self._kept and keep, keep
+        change = max(pair[1] for pair in pairs) if compared else math.inf
+        return sum(pair[0] for pair in pairs) + self.penalty, change
+
+    def _expect(self, block: int, first: int, last: int, *, keep: bool = True) -> tuple[float, float]:
         table = self.table
         return self._kernel(
             first,
@@ -163,6 +176,7 @@ class DawidSkene(Fit):
             self.posterior,
             self.counts[block],
             self.class_counts[block],
+            keep,
         )
 
 

@@ -24,6 +24,8 @@ MANY = 0.02
 # Bounds that differ by less, in proportion, are level: were rounding to decide between two ways, the same answers
 # numbered otherwise would be climbed by another.
 LEVEL = 1e-13
+# A bound that rises by more in one or two steps, in proportion, has some way to go.
+FAST = 1e-7
 
 
 class Accelerable(Protocol):
@@ -45,23 +47,30 @@ class Accelerable(Protocol):
     def maximise(self) -> None:
         """Take the step of maximisation."""
 
-    def expect(self) -> tuple[float, float]:
-        """Take the step of expectation; give the bound and the largest change of a probability."""
+    def expect(self, *, keep: bool = True) -> tuple[float, float]:
+        """Take the step of expectation, and keep the posterior or not; give the bound and the largest change of it."""
 
 
 def climb(fit: Accelerable, max_iter: int, tol: float) -> tuple[list[float], bool]:
     """Climb until no probability changes by more than ``tol``; give the bound after each step, and if it got there."""
     objective: list[float] = []
-    fit.expect()
+    far_off = True
+
+    def expect() -> tuple[float, float]:
+        """Keep the posterior in the last step, and once a step can be the last by its change."""
+        return fit.expect(keep=len(objective) + 1 >= max_iter or not far_off)
+
+    before, _ = expect()
     longest = GROWTH
     start, step, bend, second = (np.empty_like(fit.parameters) for _ in range(4))
     while len(objective) < max_iter:
         start[:] = fit.parameters
         fit.maximise()
-        bound, change = fit.expect()
+        bound, change = expect()
         objective.append(bound)
         if change <= tol or len(objective) == max_iter:
             return objective, change <= tol
+        far_off, before = bound - before > FAST * abs(bound), bound
         np.subtract(fit.parameters, start, out=step)
         start[:] = fit.parameters
         fit.maximise()
@@ -69,14 +78,14 @@ def climb(fit: Accelerable, max_iter: int, tol: float) -> tuple[list[float], boo
         np.subtract(second, start, out=bend)
         bend -= step
         far = fit.extrapolate(start, step, bend, longest)
-        reached, change = fit.expect()
+        reached, change = expect()
         if reached >= bound - LEVEL * (1 + abs(bound)):
             bound = reached
             longest = longest * GROWTH if far > MANY else longest
         else:
             longest = max(longest / GROWTH, 1.0)
             fit.parameters[:], fit.penalty = second, penalty
-            bound, change = fit.expect()
+            bound, change = expect()
         objective.append(bound)
         if change <= tol:
             return objective, True
