@@ -1,12 +1,10 @@
 """Confidence that means what it says: of the items at 90%, nine in ten are right.
 
-Posteriors of these models are far too sure, since workers err together where the models take them to err apart,
-and the more answers an item has, the more so. Without gold, log odds are therefore divided by a number that grows
-with the item's answers, and averaged with how the answers were shared. With gold, a logistic curve is fitted from
-that confidence to being right (J. Platt 1999, Probabilistic outputs for support vector machines), held towards the
-identity by normal priors, so that twenty gold items already help.
+Without gold, confidence is the tempered evidence of the answers; see `tempering`. With gold, a logistic curve is
+fitted from that confidence to being right (J. Platt 1999, Probabilistic outputs for support vector machines), held
+towards the identity by normal priors, so that twenty gold items already help.
 
-Chosen by looking at twelve public sets: the two constants of the tempering, and the priors' widths.
+Chosen by looking at twelve public sets: the priors' widths.
 """
 
 from __future__ import annotations
@@ -16,21 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aggregation.majority import shares
-from aggregation.wawa import agreement, weighted_shares
-
 if TYPE_CHECKING:
     from aggregation.arrays import Floats, Ints
-    from aggregation.gold import Clamp
-    from aggregation.table import LabelTable
 
-# Log odds are divided by 1 + REDUNDANCY for each answer beyond the first; the shares weigh SHARES.
-REDUNDANCY, SHARES = 0.3, 0.3
 # Standard deviations, before gold is seen, of the curve's shift and of the logarithm of its slope.
 SHIFT, SLOPE = 0.5, 0.5
 # Confidence is kept this far from certainty: its log odds must be finite.
 EDGE = 1e-3
-LEAST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -90,22 +80,6 @@ class Curve:
             return confidence
         chance: Floats = 1 / (1 + np.exp(-self.shift - self.slope * _log_odds(confidence)))
         return chance
-
-
-def tempered(table: LabelTable, clamp: Clamp, posterior: Floats) -> Floats:
-    """Temper a posterior by each item's number of answers, and average it with the shares of its answers."""
-    votes, _ = shares(table, clamp)
-    weighed, _ = weighted_shares(table, clamp, agreement(table, votes))
-    if not posterior.size:
-        return posterior
-    divisor = 1 + REDUNDANCY * np.maximum(table.answers_per_item - 1, 0)
-    log_odds = np.log(np.maximum(posterior, LEAST)) / divisor[:, None]
-    cooled = np.exp(log_odds - log_odds.max(axis=1, keepdims=True))
-    cooled /= cooled.sum(axis=1, keepdims=True)
-    mixed = clamp.apply((1 - SHARES) * cooled + SHARES * weighed)
-    unanswered = (table.answers_per_item == 0) & ~clamp.known
-    mixed[unanswered] = posterior[unanswered]
-    return mixed
 
 
 def of_labels(probabilities: Floats, labels: Ints) -> Floats:

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aggregation.calibration import Curve, of_labels, tempered, with_confidence
+from aggregation.calibration import Curve, of_labels, with_confidence
 from aggregation.fingerprint import fingerprints, told_apart
 from aggregation.gold import Clamp
 from aggregation.result import ConvergenceWarning
+from aggregation.tempering import tempered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
 
+    from aggregation.prior import Prior
     from aggregation.result import Result
     from aggregation.table import LabelTable
 
@@ -77,15 +79,17 @@ def aggregate(
     _check_options(method, model, options)
     clamp = Clamp.from_gold(gold, table.n_items, table.n_labels)
     result: Result = model(table, clamp, **options)
-    probabilities = tempered(table, clamp, result.posterior)
+    probabilities, correlation = tempered(table, clamp, result.posterior, options.get("prior"))
     curve = Curve()
     if (clamp.known & (table.answers_per_item > 0)).sum() >= 2:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # said once, for the result itself
-            curve = _curve_on_gold(table, clamp, partial(model, **FOR_CURVE.get(method, {}) | options))
+            curve = _curve_on_gold(
+                table, clamp, partial(model, **FOR_CURVE.get(method, {}) | options), options.get("prior")
+            )
     confidence = curve.apply(of_labels(probabilities, result.labels))
     kept = np.where(clamp.known, of_labels(probabilities, result.labels), confidence)
-    told = {**result.params, "calibration": asdict(curve)}
+    told = {**result.params, "calibration": {"correlation": correlation, **asdict(curve)}}
     return replace(result, calibrated=with_confidence(probabilities, result.labels, kept), params=told)
 
 
@@ -112,7 +116,9 @@ def _check_options(method: str, model: Callable[..., Result], options: dict[str,
         raise ValueError(f"{method} takes no {' or '.join(strange)}: its options are {', '.join(taken) or 'none'}")
 
 
-def _curve_on_gold(table: LabelTable, clamp: Clamp, model: Callable[[LabelTable, Clamp], Result]) -> Curve:
+def _curve_on_gold(
+    table: LabelTable, clamp: Clamp, model: Callable[[LabelTable, Clamp], Result], prior: Prior | None
+) -> Curve:
     """Fit a curve on gold items, each inferred while it and half of the gold were unknown."""
     items, _ = fingerprints(table)
     answered = np.flatnonzero(clamp.known & (table.answers_per_item > 0))
@@ -122,7 +128,7 @@ def _curve_on_gold(table: LabelTable, clamp: Clamp, model: Callable[[LabelTable,
         known = clamp.without(half)
         result = model(table, known)
         labels = result.labels[half]
-        probabilities = tempered(table, known, result.posterior)[half]
-        confidence.append(of_labels(probabilities, labels))
+        probabilities, _ = tempered(table, known, result.posterior, prior)
+        confidence.append(of_labels(probabilities[half], labels))
         right.append(clamp.accepted[clamp.row[half], labels].astype(np.float64))
     return Curve.fit(np.concatenate(confidence), np.concatenate(right))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aggregation.calibration import REDUNDANCY
+from aggregation.tempering import USUAL
 from gold.sequential import gold_ratios
 
 if TYPE_CHECKING:
@@ -107,11 +107,11 @@ def others(posterior: Floats, own: Floats, n_others: Ints) -> Floats:
         the consensus.
     n_others : (n_answers,)
         How many other answers the item has. The more, the less the posterior is believed: see
-        `aggregation.calibration`, whose tempering this is.
+        `aggregation.tempering`, whose tempering this is.
 
     """
     log_odds = np.log(np.maximum(posterior, LEAST)) - np.log(np.maximum(own, LEAST))
-    log_odds /= (1 + REDUNDANCY * np.maximum(n_others - 1, 0))[:, None]
+    log_odds /= (1 + USUAL * np.maximum(n_others - 1, 0))[:, None]
     implied = np.exp(log_odds - log_odds.max(axis=1, keepdims=True))
     implied /= implied.sum(axis=1, keepdims=True)
     even = 1 / posterior.shape[1]

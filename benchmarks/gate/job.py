@@ -11,10 +11,11 @@ import numpy as np
 
 from aggregation import LabelTable, metrics
 from aggregation.arrays import Bools, Floats, Ints
-from aggregation.calibration import of_labels, tempered
+from aggregation.calibration import of_labels
 from aggregation.dawid_skene import dawid_skene
 from aggregation.gold import Clamp
 from aggregation.result import ConvergenceWarning, Result
+from aggregation.tempering import tempered
 from gold.ask import AskPolicy, pick
 from gold.evidence import Answers
 from simulation.workers import population
@@ -220,4 +221,4 @@ def infer(view: View, n_labels: int) -> tuple[Result, Floats]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         result = dawid_skene(table, clamp, tol=1e-2, max_iter=60, threads=1)
-    return result, of_labels(tempered(table, clamp, result.posterior), result.labels)
+    return result, of_labels(tempered(table, clamp, result.posterior)[0], result.labels)
