@@ -129,9 +129,9 @@ async def test_who_tells_little_rests_while_others_work_and_is_called_back(house
     await house.step()
     await house.step()
     assert await house.value("SELECT count(*) FROM job_worker WHERE resting OR barred") == 0
+    assert house.market.qualified == set(), "called back"
     assert house.market.work("AWEAK0", lambda _: 0, limit=1) == 1
     await house.until(house.is_state(job, "done"), work=crowd.work)
-    assert house.market.qualified == set(), "called back for good"
 
 
 def test_labels_are_closed_after_the_last_scoring_and_the_job_after_the_last_run():
