@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aggregation.kernels import compiled
+from aggregation.compiler import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt

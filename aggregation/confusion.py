@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aggregation import lanes
-from aggregation.kernels import FLOOR, compiled
+from aggregation.compiler import compiled
+from aggregation.kernels import FLOOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aggregation.kernels import compiled
+from aggregation.compiler import compiled
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
@@ -152,10 +152,17 @@ def dirichlet_logs(counts: Floats, prior: Floats) -> tuple[Floats, float]:
         The last axis is the one that sums to 1.
 
     """
-    from scipy.special import gammaln, psi  # noqa: PLC0415  # slow to import, and this is not always needed
+    logs = counts.astype(np.float64).reshape(-1, counts.shape[-1])
+    divergence = rows_logs(logs, prior.astype(np.float64).reshape(logs.shape))
+    return logs.reshape(counts.shape), divergence
 
-    posterior = counts + prior
-    after, before = posterior.sum(axis=-1, keepdims=True), prior.sum(axis=-1, keepdims=True)
-    logs: Floats = psi(posterior) - psi(after)
-    divergence = (gammaln(after) - gammaln(before)).sum() + (gammaln(prior) - gammaln(posterior) + counts * logs).sum()
-    return logs, float(np.asarray(divergence))
+
+@compiled
+def rows_logs(rows: Floats, prior: Floats) -> float:
+    """Turn rows of counts into expected logarithms, in place, and return their divergence from the prior."""
+    prior_digamma = np.empty_like(prior)
+    digammas(prior, prior_digamma)
+    divergence = 0.0
+    for r in range(rows.shape[0]):
+        divergence += row_logs(rows[r], prior[r], prior_digamma[r])
+    return divergence

@@ -13,6 +13,7 @@ import numpy as np
 
 from aggregation import kernels
 from aggregation.result import TIE, Result, ranks
+from aggregation.watching import tell
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats, Ints
@@ -103,7 +104,9 @@ class Fit:
     def expect(self) -> tuple[float, float]:
         """Infer the posterior and count with it; give the bound at these weights, and the largest change."""
         pairs = self.blocks.map(self._expect)
-        return sum(pair[0] for pair in pairs) + self.penalty, max(pair[1] for pair in pairs)
+        bound, change = sum(pair[0] for pair in pairs) + self.penalty, max(pair[1] for pair in pairs)
+        tell(self.method, bound, change)
+        return bound, change
 
     def climb(self, max_iter: int, tol: float) -> Result:
         """Repeat both steps until no probability changes by more than ``tol``, and end on an expectation."""

@@ -19,6 +19,7 @@ from aggregation.climbing import check_limits, warn_unless_converged
 from aggregation.earlier import posterior_from
 from aggregation.majority import shares
 from aggregation.result import Result, most_probable
+from aggregation.watching import tell
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
@@ -159,6 +160,7 @@ def glad(
     while not converged and len(objective) < max_iter:
         fit.maximise()
         bound, change = fit.expect()
+        tell("glad", bound, change)
         objective.append(bound)
         converged = change <= tol
     prevalence = np.exp(fit.log_prevalence)

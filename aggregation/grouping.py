@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aggregation.blocks import cores
-from aggregation.kernels import compiled
+from aggregation.compiler import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
 from aggregation import lanes
+from aggregation.compiler import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,20 +25,10 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-F = TypeVar("F", bound="Callable[..., Any]")
-
 # The least count that an estimate is made from, so that its logarithm is finite. crowd-kit has the same.
 FLOOR = 1e-10
 # Up to so many states, loops over them are unrolled: half as fast again.
 MOST_UNROLLED = 5
-
-
-def compiled(function: F) -> F:
-    """Compile a function for threads, and keep the machine code where a folder for it can be found."""
-    try:
-        return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
-    except RuntimeError:  # neither the package nor the user's cache folder can be written to
-        return cast("F", numba.njit(nogil=True, error_model="numpy")(function))
 
 
 @compiled

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -15,17 +13,17 @@ import click
 from foundation.errors import PlainError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy.typing as npt
 
     from aggregation import Result
-    from service.cli.answer_files import Answers
+    from service.cli.answer_files import Answers, Known
+    from service.cli.progress import Line
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_FILE = click.Path(path_type=Path)
 # Written out, for --help need not wait for numpy; a test compares.
 _METHODS = "majority, wawa, dawid_skene, maximum_likelihood, hierarchical, bcc, ebcc, auto, one_coin, glad, mace"
 _WIDEST = 20  # label values up to which a worker's confusion matrix is written, a column for each cell
+_NAMED = 5  # label values that a note lists
 
 
 @click.command()
@@ -45,64 +43,114 @@ def aggregate(
     workers: Path | None,
     as_json: bool,
 ) -> None:
-    """Infer labels from a CSV or Parquet file with the columns task, worker and label."""
-    from service.cli import answer_files  # noqa: PLC0415 - --help need not wait for arrow
+    """
+    Infer labels from a CSV or Parquet file with the columns task, worker and label.
 
-    gold_rows = answer_files.read(gold, ("task", "label")) if gold else None
+    LABELS may be compressed (.gz, .bz2, .zst), separated by tabs (.tsv), or - for standard input. The summary is
+    printed; notes, and how far it is, go to standard error.
+    """
+    # --help need not wait for arrow
+    from service.cli import answer_files, columns  # noqa: PLC0415
+    from service.cli.progress import progress  # noqa: PLC0415
+
+    for place in (out, workers):
+        if place is not None:
+            columns.check_place(place)
     if truth is not None and not truth.is_file():
         raise PlainError(f"there is no file {truth}")  # known before the work; what it says is not
-    answers = answer_files.read_answers(labels, gold_rows)
-    mask = answer_files.label_mask(gold, gold_rows, answers) if gold else None
-    started = time.perf_counter()
-    with _progress(f"{method} on {answers.table.n_answers:,} answers"):
-        result = _infer(answers, method, mask)
-    summary: dict[str, Any] = {
-        "method": result.method,
-        "items": answers.table.n_items,
-        "workers": answers.table.n_workers,
-        "answers": answers.table.n_answers,
-        "repeats_dropped": answers.table.n_dropped,
-        "labels": len(answers.labels),
-        "iterations": result.n_iter,
-        "converged": result.converged,
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    if out is not None:
-        answer_files.write(out, _label_columns(answers, result))
-    if workers is not None:
-        answer_files.write(workers, _worker_columns(answers, result))
+    with progress() as line:
+        line.doing(f"reading {labels}")
+        gold_rows = columns.read(gold, ("task", "label")) if gold else None
+        answers = answer_files.read_answers(labels, gold_rows)
+        known = answer_files.known_labels(gold, gold_rows, answers) if gold else None
+        mask = None if known is None else known.mask
+        line.doing(f"{method} on {answers.table.n_answers:,} answers to {answers.table.n_items:,} items")
+        started = time.perf_counter()
+        result = _infer(answers, method, mask, line)
+        summary = _summary(answers, result, time.perf_counter() - started)
+        line.doing("writing")
+        if out is not None:
+            columns.write(out, _label_columns(answers, result))
+        if workers is not None:
+            columns.write(workers, _worker_columns(answers, result))
+    _note_what_is_odd(gold, known)
     if truth is not None:
-        rows = answer_files.read(truth, ("task", "label"))
-        summary |= _scores(result, answer_files.label_mask(truth, rows, answers), mask)
+        right = answer_files.known_labels(truth, columns.read(truth, ("task", "label")), answers)
+        _note_what_is_odd(truth, right)
+        summary |= _scores(result, right.mask, mask)
     if as_json:
         click.echo(json.dumps(summary))
         return
     for name, value in summary.items():
-        click.echo(f"{name:16} {value:,}" if isinstance(value, int) and value is not True else f"{name:16} {value}")
+        click.echo(f"{name:12} {_shown(value)}")
     if out is None:
         click.echo("Name a file with --out to keep the labels.", err=True)
 
 
-def _infer(answers: Answers, method: str, mask: npt.NDArray[Any] | None) -> Result:
-    from aggregation import ConvergenceWarning  # noqa: PLC0415
+def _summary(answers: Answers, result: Result, seconds: float) -> dict[str, Any]:
+    table = answers.table
+    if table.n_dropped:
+        _note(f"{_counted(table.n_dropped, 'answer')} left out, as the worker answered the task again: the last counts")
+    return {
+        "method": result.method,
+        "items": table.n_items,
+        "workers": table.n_workers,
+        "answers": table.n_answers,
+        "labels": len(answers.labels),
+        "iterations": result.n_iter,
+        "converged": result.converged,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _infer(answers: Answers, method: str, mask: npt.NDArray[Any] | None, line: Line) -> Result:
+    from aggregation import ConvergenceWarning, watching  # noqa: PLC0415
     from aggregation import aggregate as infer  # noqa: PLC0415
 
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as said, watching.watched(line.step):
         warnings.simplefilter("always", ConvergenceWarning)
         try:
             result = infer(answers.table, method, gold=mask)
         except ValueError as error:
             raise PlainError(str(error)) from None
+        except MemoryError:
+            needs = f"{answers.table.n_workers:,} workers over {len(answers.labels):,} label values"
+            raise PlainError(f"{needs} need more memory than is free for {method}: try wawa or majority") from None
     for warning in said:
         if issubclass(warning.category, ConvergenceWarning):
-            click.echo(f"assay: {warning.message}", err=True)
+            _note(str(warning.message))
     return result
+
+
+def _note(text: str) -> None:
+    click.echo(f"assay: {text}", err=True)
+
+
+def _note_what_is_odd(path: Path | None, known: Known | None) -> None:
+    """Say what of a gold or truth file cannot be used, or looks like a slip."""
+    if path is None or known is None:
+        return
+    if known.strangers:
+        _note(f"{path} has {_counted(known.strangers, 'task')} that nobody answered, left out")
+    if known.unheard:
+        some = ", ".join(known.unheard[:_NAMED]) + (" …" if len(known.unheard) > _NAMED else "")
+        _note(f"{path} has {_counted(len(known.unheard), 'label value')} that nobody gave: {some}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _label_columns(answers: Answers, result: Result) -> dict[str, Any]:
     columns: dict[str, Any] = {
         "task": answers.tasks,
-        "label": [answers.labels[number] for number in result.labels.tolist()],
+        "label": answers.label_of(result.labels),
         "confidence": result.confidence,
         "answers": answers.table.answers_per_item,
     }
@@ -155,20 +203,10 @@ def _scores(result: Result, truth: npt.NDArray[Any], gold: npt.NDArray[Any] | No
         raise PlainError("every task with a true label is gold: there is nothing left to score")
     true = truth[scored].argmax(axis=1)
     right = metrics.hits(posterior[scored], true)
+    left = int(truth.any(axis=1).sum() - scored.sum())
+    _note(f"scored on {_counted(int(scored.sum()), 'task')}" + (f"; {left:,} more are gold" if left else ""))
     return {
-        "scored": int(scored.sum()),
         "accuracy": round(float(right.mean()), 6),
         "ece": round(metrics.expected_calibration_error(result.confidence[scored], right), 6),
         "nll": round(metrics.log_loss(calibrated[scored], true), 6),
     }
-
-
-@contextlib.contextmanager
-def _progress(what: str) -> Iterator[None]:
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console  # noqa: PLC0415
-
-    with Console(stderr=True).status(what):
-        yield

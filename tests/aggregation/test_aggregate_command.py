@@ -1,6 +1,7 @@
 """`assay aggregate` on files as people have them."""
 
 import csv
+import gzip
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 from crowds import simulate
+from pyarrow import csv as pa_csv
 from pyarrow import parquet
 
 from aggregation import METHODS, aggregate
@@ -16,6 +18,7 @@ from service.cli.aggregate import _METHODS
 from service.cli.aggregate import aggregate as command
 
 NAMES = np.array(["no", "perhaps", "yes"])
+SUMMARY = ["method", "items", "workers", "answers", "labels", "iterations", "converged", "seconds"]
 
 
 @pytest.fixture
@@ -32,8 +35,9 @@ def crowd(tmp_path):
     return tmp_path, table, truth
 
 
-def run(*arguments):
-    return CliRunner().invoke(command, [str(argument) for argument in arguments], catch_exceptions=False)
+def run(*arguments, stdin=None):
+    given = [str(argument) for argument in arguments]
+    return CliRunner().invoke(command, given, catch_exceptions=False, input=stdin)
 
 
 def test_labels_and_workers_are_written_and_scored(crowd):
@@ -45,10 +49,10 @@ def test_labels_and_workers_are_written_and_scored(crowd):
     )
     summary = json.loads(shown.stdout)
     assert (summary["method"], summary["items"], summary["workers"]) == ("auto", 80, 9)
-    assert (summary["answers"], summary["labels"], summary["scored"]) == (400, 3, 70)
-    assert summary["converged"] is True
+    assert (summary["answers"], summary["labels"], summary["converged"]) == (400, 3, True)
     assert 0.85 < summary["accuracy"] <= 1
-    assert {"iterations", "seconds", "ece", "nll"} <= summary.keys()
+    assert list(summary) == [*SUMMARY, "accuracy", "ece", "nll"]
+    assert shown.stderr == "assay: scored on 70 tasks; 10 more are gold\n"
 
     expected = aggregate(table, "auto", gold=np.where(np.arange(80) < 10, truth, -1))
     with (folder / "out.csv").open(newline="") as file:
@@ -93,27 +97,94 @@ def test_parquet_and_numbers_are_read_too(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("name", "content", "message"),
     [
-        (b"", "is empty"),
-        (b"task,worker\na,b\n", "no column label; needed are task, worker, label"),
-        (b"task,worker,label\n", "no answers below its header"),
-        (b"task,worker,label\na,b,1\nc,b,2\n", "one worker alone"),
-        (b"task,worker,label\na,b,1\na,c,1\n", "one label value alone"),
-        (b"task,worker,label\na,b,\xe9t\xe9\nc,d,2\n", "not in UTF-8"),
-        (b"task,worker,label\na,b,\nc,d,2\n", "1 rows without a label"),
-        (b"task,worker,label\na,b,1\nc,d\n", "Expected 3 columns, got 2"),
-        ("task,worker,label\na,b,1\nc,d,2\n".encode("utf-16"), "not in UTF-8"),
-        (b"\n\n\n", "is no table"),
-        (b"\x00" * 64, "is no table"),
-        (b"task;worker;label\na;b;1\nc;d;2\n", "separated by commas"),
+        ("a.csv", b"", "is empty"),
+        ("a.csv", b"task,worker\na,b\n", "no column label; needed are task, worker, label, separated by commas, and"),
+        ("a.csv", b"task;worker;label\na;b;1\nc;d;2\n", "separated by commas, and there are: task;worker;label"),
+        ("a.csv", b"task,label,worker,label\na,1,b,2\n", "2 columns named label: rename or remove all but one"),
+        ("a.csv", b"task,worker,label\n", "no answers below its header"),
+        ("a.csv", b"task,worker,label\na,b,1\nc,b,2\n", "one worker alone"),
+        ("a.csv", b"task,worker,label\na,b,1\na,c,1\n", "one label value alone"),
+        ("a.csv", b"task,worker,label\na,b,\xe9t\xe9\nc,d,2\n", "not in UTF-8"),
+        ("a.csv", "task,worker,label\na,b,1\nc,d,2\n".encode("utf-16"), "not in UTF-8"),
+        ("a.csv", b"task,worker,label\na,b,\nc,d,2\n", "has 1 row without a label"),
+        ("a.csv", b"task,worker,label\na,b,1\nc,d,2\nc,d\n", "row 4 has 2 columns, where the first has 3: c,d"),
+        ("a.csv", b"task,worker,label\na,b,1\x00\nc,d,2\n", "NUL bytes in the column label"),
+        ("a.csv", b"\n\n\n", "is no table"),
+        ("a.csv", b"\x00" * 64, "is no table"),
+        ("a.csv.gz", b"task,worker,label\n", "cannot be read"),
+        ("a.parquet", b"task,worker,label\na,b,1\nc,d,2\n", "no Parquet file"),
+        ("a.csv", b"PAR1 and no more", "no Parquet file"),
+        ("a.csv", "task,worker,label\n" + "".join(f"t,w{n},{n}\n" for n in range(1001)), "at most 1000 label values"),
     ],
 )
-def test_a_bad_file_gets_one_clear_line(tmp_path, content, message):
-    (tmp_path / "labels.csv").write_bytes(content)
+def test_a_bad_file_gets_one_clear_line(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(PlainError, match=message) as caught:
-        run(tmp_path / "labels.csv")
+        run(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (pa.array([0.0, None, 1.0]), "1 row without a label"),
+        (pa.array([0.0, float("nan"), 1.0]), "1 row without a label"),
+        (pa.array([[0], [1], [1]]), "its column label holds list<"),
+        (pa.nulls(3), "3 rows without a label"),
+    ],
+)
+def test_a_bad_column_of_parquet_gets_one_clear_line(tmp_path, labels, message):
+    columns = {"task": ["a", "a", "b"], "worker": ["v", "w", "v"], "label": labels}
+    parquet.write_table(pa.table(columns), tmp_path / "labels.parquet")
+    with pytest.raises(PlainError, match=message):
+        run(tmp_path / "labels.parquet")
+
+
+def test_what_is_odd_about_gold_is_said_and_the_rest_of_it_used(crowd, tmp_path):
+    folder, _, truth = crowd
+    (tmp_path / "gold.csv").write_text(f"task,label\nt0,{NAMES[1 - truth[0] % 2]}\nnobody,yes\nt1,certainly\n")
+    shown = run(folder / "labels.csv", "--gold", tmp_path / "gold.csv", "--method", "wawa", "--json")
+    assert shown.stderr.splitlines() == [
+        f"assay: {tmp_path / 'gold.csv'} has 1 task that nobody answered, left out",
+        f"assay: {tmp_path / 'gold.csv'} has 1 label value that nobody gave: certainly",
+    ]
+    assert json.loads(shown.stdout)["labels"] == 4
+
+
+def test_repeated_answers_are_counted_beside_the_summary(tmp_path):
+    (tmp_path / "labels.csv").write_text("task,worker,label\na,v,1\na,w,1\na,v,2\nb,w,2\n")
+    shown = run(tmp_path / "labels.csv", "--method", "majority", "--json", "--out", tmp_path / "out.csv")
+    assert list(json.loads(shown.stdout)) == SUMMARY
+    assert shown.stderr.startswith("assay: 1 answer left out")
+    out = csv.DictReader((tmp_path / "out.csv").read_text().splitlines())
+    assert [(row["task"], row["label"], row["answers"], row["p_1"]) for row in out] == [
+        ("a", "2", "2", "0.5"),
+        ("b", "2", "1", "0"),
+    ]
+
+
+@pytest.mark.parametrize("how", ["gzip", "tabs", "pipe", "parquet by another name"])
+def test_files_are_taken_as_they_come(crowd, how):
+    folder, *_ = crowd
+    content, given = (folder / "labels.csv").read_bytes(), None
+    if how == "gzip":
+        (folder / "other.csv.gz").write_bytes(gzip.compress(content))
+    elif how == "tabs":
+        (folder / "other.tsv").write_bytes(content.replace(b'"any, thing"', b"any thing").replace(b",", b"\t"))
+    elif how == "pipe":
+        given = content
+    else:
+        parquet.write_table(pa_csv.read_csv(folder / "labels.csv"), folder / "other.data")
+    other = "-" if given else next(folder.glob("other.*"))
+    options = ("--method", "wawa", "--json", "--out", folder / "out.parquet")
+    first, other = (
+        (json.loads(run(file, *options, stdin=given).stdout), parquet.read_table(folder / "out.parquet"))
+        for file in (folder / "labels.csv", other)
+    )
+    assert first[0] | {"seconds": 0} == other[0] | {"seconds": 0}
+    assert first[1] == other[1]
 
 
 def test_what_is_not_there_is_said(crowd, tmp_path):
@@ -124,9 +195,10 @@ def test_what_is_not_there_is_said(crowd, tmp_path):
         run(folder / "labels.csv", "--method", "magic")
     with pytest.raises(PlainError, match="no folder"):
         run(folder / "labels.csv", "--method", "majority", "--out", tmp_path / "nowhere" / "out.csv")
-    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(PlainError, match="it is no Parquet file"):
-        run(tmp_path / "broken.parquet")
+    with pytest.raises(PlainError, match="is a folder"):
+        run(tmp_path)
+    with pytest.raises(PlainError, match="it is a folder; name a file in it"):
+        run(folder / "labels.csv", "--workers", tmp_path)
     (tmp_path / "strange.csv").write_text("task,label\nelsewhere,yes\n")
     with pytest.raises(PlainError, match="no task in common"):
         run(folder / "labels.csv", "--gold", tmp_path / "strange.csv")
@@ -135,9 +207,9 @@ def test_what_is_not_there_is_said(crowd, tmp_path):
 
 
 def test_a_file_larger_than_memory_is_refused(crowd, monkeypatch):
-    from service.cli import answer_files
+    from service.cli import columns
 
-    monkeypatch.setattr(answer_files, "_free_memory", lambda: 1000)
+    monkeypatch.setattr(columns, "_free_memory", lambda: 1000)
     with pytest.raises(PlainError, match="larger than the memory that is free"):
         run(crowd[0] / "labels.csv")
 

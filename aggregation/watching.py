@@ -1,0 +1,33 @@
+"""Let a caller watch a climb: after each step, the bound and the largest change of a probability.
+
+Climbs run deep inside of methods, several at once and on threads of their own, so who watches is known to the whole
+process, and is told from any thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Watcher = Callable[[str, float, float], None]
+
+_watchers: list[Watcher] = []
+
+
+@contextlib.contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Call ``watcher(method, bound, change)`` after every step of every climb until the block ends."""
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+def tell(method: str, bound: float, change: float) -> None:
+    """Tell whoever watches about a step."""
+    for watcher in _watchers:
+        watcher(method, bound, change)
