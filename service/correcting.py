@@ -95,16 +95,21 @@ def wrong_of(one: Correction, where: str, labels: Sequence[str]) -> list[Wrong]:
     """Return what is wrong with a correction whatever the gold was before."""
     if (one.accepted is None) == (one.state is None):
         return [Wrong(where, "expected either accepted or state")]
-    given = [entry.label for entry in one.accepted or ()]
+    return wrong_accepted(one.accepted or (), f"{where}.accepted", labels)
+
+
+def wrong_accepted(accepted: Sequence[AcceptedBecause], where: str, labels: Sequence[str]) -> list[Wrong]:
+    """Return what is wrong with the label values that a gold item is to accept, of which there are some."""
+    given = [entry.label for entry in accepted]
     wrong = [
-        Wrong(f"{where}.accepted[{place}].label", f"expected one of the job's label values, got {shown(label)}")
+        Wrong(f"{where}[{place}].label", f"expected one of the job's label values, got {shown(label)}")
         for place, label in enumerate(given)
         if label not in labels
     ]
     if len(set(given)) < len(given):
-        wrong.append(Wrong(f"{where}.accepted", "expected each label value once"))
+        wrong.append(Wrong(where, "expected each label value once"))
     elif len(given) == len(labels):
-        wrong.append(Wrong(f"{where}.accepted", "expected a label value to be left out: nothing is learnt otherwise"))
+        wrong.append(Wrong(where, "expected a label value to be left out: nothing is learnt otherwise"))
     return wrong
 
 

@@ -18,6 +18,7 @@ from service.api import (
     estimates,
     gold,
     gold_banks,
+    gold_candidates,
     gold_flags,
     items,
     job_actions,
@@ -36,7 +37,7 @@ from service.store.keys import Caller
 
 _BY_TAG = {
     "jobs": (jobs, job_actions, estimates, progress),
-    "items": (uploads, items, gold, gold_flags, gold_banks, bank_copies),
+    "items": (uploads, items, gold, gold_flags, gold_candidates, gold_banks, bank_copies),
     "results": (labels, runs, answers, assignments, agreement, workers, trust, dry_runs),
     "keys": (keys,),
     "description": (documents,),

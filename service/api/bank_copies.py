@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import secrets
 from typing import Annotated, Any
 
-import msgspec
 import numpy as np
 from litestar import Request, post
 from msgspec import Meta, Struct
 
 from gold.ask import AskPolicy, pick_for_job
+from service.api.bank_lines import find_bank, refuse_other_labels, stage_gold
 from service.api.bodies import JSON, read_json
 from service.api.estimates import estimate_job
 from service.api.found import asked, find_job
-from service.api.gold_banks import find_bank
-from service.api.problems import Error, Refusal
 from service.api.routes import By, Given, JobId, about
-from service.api.uploads import scratch
 from service.app import Service
 from service.lifecycle import require_takes_items
 from service.spec import FromBank, Spec, read_spec
@@ -28,7 +23,7 @@ from service.store.dues import Connection
 from service.store.gold_banks import Bank, Offered
 from service.store.jobs import Job
 from service.store.keys import Caller
-from service.upload.line import Accepted, GoldLine, LineError, LineReader
+from service.upload.line import Accepted, GoldLine
 
 _LARGEST = 16 * 1024
 
@@ -85,19 +80,15 @@ async def copy_from_bank(service: Service, conn: Connection, job: Job, wanted: F
     now = service.clock.now()
     spec = read_spec(job.spec)
     bank = await find_bank(conn, caller, wanted.bank)
-    if set(bank.task["labels"]) != set(spec.task.labels):
-        raise Refusal(
-            "bank-differs",
-            f"The gold bank {bank.name!r} is for jobs with the label values {', '.join(bank.task['labels'])}.",
-        )
+    refuse_other_labels(bank, spec.task.labels)
     missing = (await estimate_job(service, conn, job)).gold_missing
     n = missing if wanted.count is None else wanted.count
     chosen = _choose(await gold_banks.offered(conn, bank.bank_no, job.job_no), bank, spec, n)
     if chosen:
-        async with scratch() as rows:
-            _write(rows, chosen, bank, spec)
-            rows.seek(0)
-            await items.stage(conn, rows)
+        lines = [
+            GoldLine(external_id=one.external_id, payload=one.payload, accepted=_accepted(one, bank)) for one in chosen
+        ]
+        await stage_gold(conn, lines, spec, unfit=f"Gold of the bank {bank.name!r} does not fit the job")
         await items.add_staged(conn, job.job_no, gold=True, at=now)
         await gold.add_staged(conn, job.job_no, at=now, by=caller.name)
         await gold_banks.keep_origin(conn, job.job_no, bank.bank_no, chosen)
@@ -119,25 +110,9 @@ def _names(one: Offered, bank: Bank) -> list[str]:
     return [bank.task["labels"][entry["label"]] for entry in one.accepted]
 
 
-def _write(rows: Any, chosen: list[Offered], bank: Bank, spec: Spec) -> None:
-    """Write gold as the lines of an upload are written, refused where the job's own spec refuses it."""
-    reader = LineReader(spec)
-    text = io.TextIOWrapper(rows, encoding="utf-8", newline="")
-    writer = csv.writer(text)
-    for number, one in enumerate(chosen, start=1):
-        reasons = [entry.get("reason") for entry in one.accepted]
-        accepted = [Accepted(name, why) for name, why in zip(_names(one, bank), reasons, strict=True)]
-        try:
-            row = reader.row(GoldLine(external_id=one.external_id, payload=one.payload, accepted=list(accepted)))
-        except LineError as error:
-            raise Refusal(
-                "bank-differs",
-                f"Gold of the bank {bank.name!r} does not fit the job: {one.external_id}: {error.wrong[0]}",
-                errors=[Error(wrong.message, field=wrong.field, external_id=one.external_id) for wrong in error.wrong],
-            ) from None
-        writer.writerow((number, *msgspec.structs.astuple(row)))
-    text.flush()
-    text.detach()
+def _accepted(one: Offered, bank: Bank) -> list[str | Accepted]:
+    reasons = [entry.get("reason") for entry in one.accepted]
+    return [Accepted(name, why) for name, why in zip(_names(one, bank), reasons, strict=True)]
 
 
 HANDLERS = [copy_gold]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias
 
+import msgspec
 from litestar import Request, get, post
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct
@@ -20,7 +21,7 @@ from service.correcting import Correction, StaleError, corrected
 from service.store import dues, events
 from service.store import gold as gold_items
 from service.store.dues import Connection
-from service.store.gold import GoldRow, NewVersion
+from service.store.gold import GoldRow, JobGold, NewVersion
 from service.store.jobs import Job
 from service.store.keys import Caller
 from service.upload.reading import MOST_NAMED
@@ -60,6 +61,19 @@ class GoldView(Struct, frozen=True):
     cause: str
 
 
+class CopiedFrom(Struct, frozen=True):
+    """The version of a bank's item that a job's gold was copied from."""
+
+    bank: str
+    version: int
+
+
+class JobGoldView(GoldView, frozen=True, kw_only=True):
+    """A job's gold item in the version in force."""
+
+    copied_from: CopiedFrom | None
+
+
 class Corrections(Struct, frozen=True, forbid_unknown_fields=True):
     """What is to be changed, each gold item once."""
 
@@ -82,14 +96,14 @@ async def list_gold(
     standing: InState = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_PAGE,
-) -> Page[GoldView]:
+) -> Page[JobGoldView]:
     """List a job's gold, each item in the version in force."""
     (after,) = read_cursor("gold", cursor, -1)
     async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
         rows = await gold_items.page(conn, job.job_no, after=int(after), state=standing, limit=limit + 1)
     values: list[str] = job.spec["task"]["labels"]
-    return page_of(rows, limit, lambda row: view(row, values), lambda row: write_cursor("gold", row.item_no))
+    return page_of(rows, limit, lambda row: _in_job(row, values), lambda row: write_cursor("gold", row.item_no))
 
 
 @get(
@@ -156,11 +170,21 @@ def view(row: GoldRow, values: Sequence[str]) -> GoldView:
         external_id=row.external_id,
         version=row.version,
         state=row.state,  # type: ignore[arg-type]
-        accepted=[AcceptedValue(values[one["label"]], one.get("reason")) for one in row.accepted],
+        accepted=accepted_values(row.accepted, values),
         at=row.at,
         by=row.by,
         cause=row.cause,
     )
+
+
+def _in_job(row: JobGold, values: Sequence[str]) -> JobGoldView:
+    origin = None if row.bank is None or row.bank_version is None else CopiedFrom(row.bank, row.bank_version)
+    return JobGoldView(**msgspec.structs.asdict(view(row, values)), copied_from=origin)
+
+
+def accepted_values(stored: Sequence[Mapping[str, Any]], values: Sequence[str]) -> list[AcceptedValue]:
+    """Return accepted label values by name, as they are stored by their places among the label values."""
+    return [AcceptedValue(values[one["label"]], one.get("reason")) for one in stored]
 
 
 async def page_of_versions(

@@ -12,6 +12,7 @@ from litestar import Request, Response, get, post
 from litestar.params import PathParameter
 from msgspec import Meta, Struct
 
+from service.api.bank_lines import find_bank, refuse_differing, spec_of
 from service.api.bodies import JSON, media_type, read_json
 from service.api.gold import (
     LARGEST_CORRECTIONS,
@@ -25,21 +26,17 @@ from service.api.gold import (
     view,
 )
 from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
-from service.api.problems import Error, Refusal, named, not_found
+from service.api.problems import Refusal
 from service.api.routes import By, Given, about
 from service.api.uploads import FORMS, LARGEST_UPLOAD, received, refuse_bad_lines, scratch
-from service.spec import BankName, Choice, Spec, SpecError
-from service.spec_reading import LARGEST_SPEC, check_spec
+from service.spec import BankName, Choice
+from service.spec_reading import LARGEST_SPEC
 from service.store import gold_banks, items
-from service.store.dues import Connection
 from service.store.gold_banks import Bank, BankItem
-from service.store.keys import Caller
 from service.upload.line import GoldLine
-from service.upload.reading import MOST_NAMED, read_upload
+from service.upload.reading import read_upload
 
 BankPath = Annotated[str, PathParameter(description="the bank's name")]
-
-_MOST_REDUNDANCY = {"minimum": 1, "maximum": 100}
 
 
 class NewBank(Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,7 +89,7 @@ async def create_bank(request: Request[Any, Any, Any], service: Given, caller: B
     """Make a bank for jobs of one kind, by the task that their specs have: the same label values and fields."""
     new = await read_json(request, NewBank)
     task = msgspec.json.decode(msgspec.json.encode(new.task))  # in the types that are stored
-    _spec_of(task)
+    spec_of(task)
     async with service.pool.acquire() as conn, conn.transaction():
         made = await gold_banks.insert(conn, caller.team_id, new.name, task, service.clock.now())
         bank = await find_bank(conn, caller, new.name)
@@ -144,7 +141,7 @@ async def import_gold(request: Request[Any, Any, Any], service: Given, caller: B
     """
     form = FORMS[media_type(request, *FORMS)]
     async with service.pool.acquire() as conn:
-        spec = _spec_of((await find_bank(conn, caller, bank)).task)
+        spec = spec_of((await find_bank(conn, caller, bank)).task)
     async with received(request) as body, scratch() as rows:
         reading = await asyncio.to_thread(read_upload, body, form, spec, gold=True, rows=rows)
         rows.seek(0)
@@ -152,7 +149,7 @@ async def import_gold(request: Request[Any, Any, Any], service: Given, caller: B
             await items.stage(conn, rows)
             await refuse_bad_lines(conn, reading)
             found = await find_bank(conn, caller, bank, lock=True)
-            await _refuse_differing(conn, found)
+            await refuse_differing(conn, found)
             added = await gold_banks.add_staged(conn, found.bank_no, at=service.clock.now(), by=caller.name)
     return Imported(added, reading.rows - added, found.version + (added > 0))
 
@@ -230,45 +227,6 @@ async def correct_bank(request: Request[Any, Any, Any], service: Given, caller: 
         await gold_banks.save(conn, found.bank_no, versions, at=service.clock.now(), by=caller.name)
         rows = await gold_banks.named(conn, found.bank_no, ids)
     return Corrected(len(versions), len(asked) - len(versions), [view(row, values) for row in rows])
-
-
-async def find_bank(conn: Connection, caller: Caller, name: str, *, lock: bool = False) -> Bank:
-    """Return a bank of the caller's team, locked for the transaction where that is asked for.
-
-    Raises
-    ------
-    Refusal
-        404, where there is none; another team's is none.
-    """
-    bank = None if "\0" in name else await gold_banks.find(conn, caller.team_id, name, lock=lock)
-    if bank is None:
-        raise not_found("gold bank")
-    return bank
-
-
-def _spec_of(task: dict[str, Any]) -> Spec:
-    """Return the plainest spec that has a task, by which its gold is checked."""
-    plain = {"name": "gold", "task": task, "reward": "0.01", "budget": "1.00", "allow_ten_or_more": True}
-    try:
-        return check_spec(plain | {"redundancy": _MOST_REDUNDANCY})
-    except SpecError as error:
-        detail = f"The body is not valid: {error.wrong[0]}"
-        raise Refusal("invalid-content", detail, errors=named(error.wrong)) from None
-
-
-async def _refuse_differing(conn: Connection, bank: Bank) -> None:
-    differing = await gold_banks.differing(conn, bank.bank_no, MOST_NAMED)
-    if differing:
-        raise Refusal(
-            "items-differ",
-            f"{differing[0].total} of these external_ids are in the bank with other content; nothing was stored. "
-            "Correct them there, or send new external_ids.",
-            errors=[
-                Error(f"is there with another {', '.join(one.fields)}", line=one.line_no, external_id=one.external_id)
-                for one in differing
-            ],
-            errors_total=differing[0].total,
-        )
 
 
 def _view(bank: Bank) -> BankView:

@@ -29,6 +29,7 @@ KINDS: Final[dict[str, tuple[int, str]]] = {
     "more-gold-needed": (409, "There is too little gold"),
     "budget-too-small": (409, "The budget does not cover the worst case"),
     "bank-differs": (409, "The gold bank is for jobs of another kind"),
+    "no-candidate": (409, "The item is no candidate for gold; nothing was changed"),
     "gold-changed": (409, "The gold was changed meanwhile; nothing was changed"),
     "body-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body is of a type that is not read here"),

@@ -30,7 +30,7 @@ _COMMANDS: Final = {
     "key": ("service.cli.key:key", "Make, list and revoke API keys."),
     "job": ("service.cli.job:job", "Check, create, launch, watch and end jobs."),
     "items": ("service.cli.items:items", "Bring items and gold into a job."),
-    "gold": ("service.cli.gold:gold", "See, correct and retire gold, and keep it in banks."),
+    "gold": ("service.cli.gold:gold", "See, correct and retire gold, find more, and keep it in banks."),
     "labels": ("service.cli.labels:labels", "Take labels out of a job."),
     "workers": ("service.cli.workers:workers", "See what a job's workers are worth."),
     "agreement": ("service.cli.agreement:agreement", "See how far a job's workers agree, and where they do not."),

@@ -12,6 +12,7 @@ import msgspec
 from rich.table import Table
 
 from service.cli.client import JOB, Api, with_api, write_json
+from service.cli.gold_candidates import ACCEPT, accept, candidates, read_accepted, refuse
 from service.cli.importing import FORMS, import_file
 from service.spec import SpecError
 from service.spec_reading import check_spec, decode_spec
@@ -26,7 +27,11 @@ _JOB_ID = "job_"
 
 @click.group()
 def gold() -> None:
-    """See, correct, retire and exclude gold, and keep it in banks."""
+    """See, correct, retire and exclude gold, find more, and keep it in banks."""
+
+
+for command in (candidates, accept, refuse):
+    gold.add_command(command)
 
 
 @gold.command("list")
@@ -38,10 +43,12 @@ def list_(api: Api, where: str) -> None:
     if api.as_json:
         write_json(rows)
         return
-    table = Table("gold", "state", "version", "accepted", "since", "by", box=None, pad_edge=False)
+    table = Table("gold", "state", "version", "accepted", "since", "by", "copied from", box=None, pad_edge=False)
     for row in rows:
         accepted = ", ".join(one["label"] for one in row["accepted"])
-        table.add_row(row["external_id"], row["state"], str(row["version"]), accepted, row["at"][:19], row["by"])
+        origin = row.get("copied_from")
+        came = f"{origin['bank']}, version {origin['version']}" if origin else ""
+        table.add_row(row["external_id"], row["state"], str(row["version"]), accepted, row["at"][:19], row["by"], came)
     api.console.print(table)
 
 
@@ -67,20 +74,12 @@ def show(api: Api, where: str, external_id: str | None) -> None:
 @gold.command()
 @_WHERE
 @_GOLD
-@click.option(
-    "--accept", multiple=True, required=True, metavar="LABEL=WHY", help="A label value that is right, and why."
-)
+@ACCEPT
 @_CAUSE
 @with_api
 def edit(api: Api, where: str, external_id: str, accept: tuple[str, ...], cause: str) -> None:
     """Put other accepted label values in force. In a job, everybody is scored again."""
-    accepted = []
-    for one in accept:
-        label, equals, why = one.rpartition("=")
-        if not equals or not label or not why.strip():
-            raise click.UsageError(f"--accept {one!r}: expected a label value and why it is right, as LABEL=WHY")
-        accepted.append({"label": label, "reason": why.strip()})
-    _correct(api, where, {"external_id": external_id, "cause": cause, "accepted": accepted})
+    _correct(api, where, {"external_id": external_id, "cause": cause, "accepted": read_accepted(accept)})
 
 
 @gold.command()

@@ -127,7 +127,7 @@ async def load_batches(
     return names, batch
 
 
-async def copy_rows(conn: Connection, query: str, row: npt.DTypeLike, *args: int) -> npt.NDArray[Any]:
+async def copy_rows(conn: Connection, query: str, row: npt.DTypeLike, *args: float) -> npt.NDArray[Any]:
     """Return the rows of a query about a job, laid out as the dtype says; none of its columns may be null."""
     sink = io.BytesIO()
     await conn.copy_from_query(query, *args, output=sink, format="binary")

@@ -27,16 +27,14 @@ SELECT count(*) FROM item i WHERE i.job_no = $1 AND i.is_gold AND i.state = 'ope
     AND EXISTS (SELECT FROM gold g WHERE g.job_no = i.job_no AND g.item_no = i.item_no AND g.state = 'asked')
     AND NOT EXISTS (SELECT FROM hit_slot s WHERE s.job_no = i.job_no AND s.item_no = i.item_no AND NOT s.gone)
 """
-_PAGE = """
-SELECT g.item_no, i.external_id, g.version, g.state, g.accepted, v.at, v.by, v.cause
+_IN_FORCE = """
+SELECT g.item_no, i.external_id, g.version, g.state, g.accepted, v.at, v.by, v.cause, b.name, g.bank_version
 FROM gold g JOIN item i USING (job_no, item_no) JOIN gold_version v USING (job_no, item_no, version)
-WHERE g.job_no = $1 AND g.item_no > $2 AND ($3::text IS NULL OR g.state = $3) ORDER BY g.item_no LIMIT $4
+LEFT JOIN gold_bank b USING (bank_no)
+WHERE g.job_no = $1
 """
-_NAMED = """
-SELECT g.item_no, i.external_id, g.version, g.state, g.accepted, v.at, v.by, v.cause
-FROM gold g JOIN item i USING (job_no, item_no) JOIN gold_version v USING (job_no, item_no, version)
-WHERE g.job_no = $1 AND i.external_id = ANY($2::text[]) ORDER BY g.item_no
-"""
+_PAGE = f"{_IN_FORCE} AND g.item_no > $2 AND ($3::text IS NULL OR g.state = $3) ORDER BY g.item_no LIMIT $4"
+_NAMED = f"{_IN_FORCE} AND i.external_id = ANY($2::text[]) ORDER BY g.item_no"
 _VERSIONS = """
 SELECT v.item_no, i.external_id, v.version, v.state, v.accepted, v.at, v.by, v.cause
 FROM gold_version v JOIN item i USING (job_no, item_no)
@@ -87,6 +85,13 @@ class GoldRow(Struct, frozen=True):
     cause: str
 
 
+class JobGold(GoldRow, frozen=True):
+    """A job's gold item in the version in force; bank, bank_version: what it was copied from, or None."""
+
+    bank: str | None
+    bank_version: int | None
+
+
 class NewVersion(Struct, frozen=True):
     """A version that follows the one in force; kind: edit, retire or exclude."""
 
@@ -108,14 +113,14 @@ async def unused(conn: Connection, job_no: int) -> int:
     return int(await conn.fetchval(_UNUSED, job_no))
 
 
-async def page(conn: Connection, job_no: int, *, after: int, state: str | None, limit: int) -> list[GoldRow]:
+async def page(conn: Connection, job_no: int, *, after: int, state: str | None, limit: int) -> list[JobGold]:
     """Return a job's gold, each in the version in force, in the order of its items."""
-    return [GoldRow(*row) for row in await conn.fetch(_PAGE, job_no, after, state, limit)]
+    return [JobGold(*row) for row in await conn.fetch(_PAGE, job_no, after, state, limit)]
 
 
-async def named(conn: Connection, job_no: int, external_ids: Sequence[str]) -> list[GoldRow]:
+async def named(conn: Connection, job_no: int, external_ids: Sequence[str]) -> list[JobGold]:
     """Return the versions in force of the gold items among these items."""
-    return [GoldRow(*row) for row in await conn.fetch(_NAMED, job_no, list(external_ids))]
+    return [JobGold(*row) for row in await conn.fetch(_NAMED, job_no, list(external_ids))]
 
 
 async def versions(

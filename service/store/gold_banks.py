@@ -43,8 +43,8 @@ WITH numbered AS (
     SELECT $1, t.first + u.n, u.external_id, u.payload, u.accepted FROM numbered u CROSS JOIN taken t
     RETURNING bank_item, accepted
 )
-INSERT INTO gold_bank_version (bank_no, bank_item, version, bank_version, at, kind, by, state, accepted)
-SELECT $1, a.bank_item, 1, t.version, $2, 'import', $3, 'asked', a.accepted FROM added a CROSS JOIN taken t
+INSERT INTO gold_bank_version (bank_no, bank_item, version, bank_version, at, kind, by, cause, state, accepted)
+SELECT $1, a.bank_item, 1, t.version, $2, 'import', $3, $4, 'asked', a.accepted FROM added a CROSS JOIN taken t
 """
 _ROW = """
 SELECT i.bank_item, i.external_id, {of}.version, {of}.state, {of}.accepted, v.at, v.by, v.cause{more}
@@ -152,9 +152,9 @@ async def differing(conn: Connection, bank_no: int, limit: int) -> list[Differin
     return [DifferingLine(*row) for row in await conn.fetch(_DIFFERING, bank_no, limit)]
 
 
-async def add_staged(conn: Connection, bank_no: int, *, at: datetime, by: str) -> int:
+async def add_staged(conn: Connection, bank_no: int, *, at: datetime, by: str, cause: str = "") -> int:
     """Store the staged lines that the locked bank does not have; returns how many."""
-    status: str = await conn.execute(_ADD, bank_no, at, by)
+    status: str = await conn.execute(_ADD, bank_no, at, by, cause)
     return int(status.rsplit(" ", 1)[1])
 
 

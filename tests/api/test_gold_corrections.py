@@ -163,10 +163,11 @@ async def test_whatever_is_said_of_gold_what_is_in_force_is_the_last_of_its_vers
         assert (told["state"], told["version"]) == (state, version)
     rows = (await api("GET", f"/jobs/{job_id}/gold/versions", params={"external_id": "gold-0"})).json()["data"]
     assert [one["version"] for one in rows] == list(range(1, version + 1))
-    assert rows[-1] == (await api("GET", f"/jobs/{job_id}/gold")).json()["data"][0]
+    in_force = (await api("GET", f"/jobs/{job_id}/gold")).json()["data"][0]
+    assert {**rows[-1], "copied_from": None} == in_force
     async with api.service.pool.acquire() as conn:
-        in_force = (await answer_arrays.gold_mask(conn, job_no, 5, 3))[2].nonzero()[0].tolist()
+        mask = (await answer_arrays.gold_mask(conn, job_no, 5, 3))[2].nonzero()[0].tolist()
         offered = [one.item_no for one in await hits.unsliced(conn, job_no, gold=True, limit=10)]
     labels = ["cat", "dog", "other"]
-    assert [labels[one] for one in in_force] == (sorted(accepts) if state != "excluded" else [])
+    assert [labels[one] for one in mask] == (sorted(accepts) if state != "excluded" else [])
     assert (2 in offered) == (state == "asked")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.test_gold_banks import make
+from tests.api.test_gold_candidates import answered
 from tests.cli.conftest import EXAMPLES, Shell
 
 PETS, ITEMS, GOLD = (str(EXAMPLES / name) for name in ("pets.yaml", "pets-items.csv", "pets-gold.csv"))
@@ -33,12 +35,36 @@ async def test_a_bank_goes_from_a_file_into_a_job_and_out_again(shell: Shell, tm
     job_id = (await shell("job", "create", PETS, "--items", ITEMS)).stdout.strip()
     copied = await shell("gold", "copy", job_id, "pets")
     assert copied.output == "3 gold items copied; the job's next HITs lack 1.\n"
+    assert "pets, version 1" in (await shell("gold", "list", job_id)).output
     label = (await shell.json("job", "show", job_id))["spec"]["task"]["labels"][0]
     gold = (await shell.json("gold", "list", job_id))[0]["external_id"]
     edited = await shell("gold", "edit", job_id, gold, "--accept", f"{label}=looked at it", "--reason", "contested")
     assert edited.output == f"{gold} is asked, version 2.\n"
     assert (await shell("gold", "exclude", job_id, gold, "--reason", "x")).output == f"{gold} is excluded, version 3.\n"
     assert (await shell("gold", "flags", job_id)).output == "Nothing is flagged; 0 gold items have answers.\n"
+
+
+async def test_candidates_are_looked_at_accepted_and_refused(shell: Shell) -> None:
+    job_id, bank = await answered(shell.api), await make(shell.api, [])
+    shown = (await shell("gold", "candidates", job_id)).output
+    assert "item-1  cat  99.0%  (cat 4, other 1)\n    text: text 1\n" in shown
+    assert "Waiting: cat 2, dog 1, other 0 (a consensus at least 98% sure, on 4 answers or more)" in shown
+    done = await shell("gold", "accept", job_id, "item-1", "--bank", bank, "--accept", "cat=I looked")
+    assert done.output == f"item-1 is gold of the bank {bank}, version 1, by tests: cat (I looked)\n"
+    assert (await shell("gold", "refuse", job_id, "item-0", "--reason", "blurred")).output == (
+        "item-0 is refused by tests: blurred\n"
+    )
+    assert [one["verdict"] for one in await shell.json("gold", "candidates", job_id, "--said")] == [
+        "refused",
+        "accepted",
+    ]
+    rest = await shell.json("gold", "candidates", job_id)
+    assert [one["external_id"] for one in rest["candidates"]] == ["item-2"]
+    late = await shell("gold", "refuse", job_id, "item-1", "--reason", "late")
+    assert (late.exit_code, late.stderr.count("\n")) == (1, 1)
+    assert late.stderr.startswith(
+        "assay: 1 of these items cannot be decided on; nothing was changed: item-1: was accepted"
+    )
 
 
 @pytest.mark.parametrize(

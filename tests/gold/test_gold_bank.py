@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gold.ask import AskPolicy, base_rate, chance_bad, gold_rate, pick
 from gold.bank import Accepted, GoldError, GoldFact, in_force, masks
-from gold.candidates import candidates
+from gold.candidates import CandidatePolicy, candidates
 from gold.worth import RestPolicy, information, resting
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -93,10 +93,11 @@ def test_gold_is_asked_often_of_the_uncertain_and_seldom_of_the_sure():
 
 
 def test_candidates_take_labels_in_turn_and_wait_for_a_person():
-    calibrated = np.array([[0.99, 0.01]] * 5 + [[0.01, 0.99]] * 2 + [[0.6, 0.4]])
-    votes = np.array([[6.0, 0]] * 4 + [[8, 1]] + [[0, 5], [0, 2]] + [[3, 2]])
-    found = candidates(calibrated, votes, np.array([True] + [False] * 7), n=3)
-    assert [(one.item, one.label) for one in found] == [(4, 0), (5, 1), (1, 0)]
+    label = np.array([0] * 5 + [1] * 2 + [0])
+    confidence = np.array([0.99] * 7 + [0.6])
+    answers, agreeing = np.array([6] * 4 + [9, 5, 2, 5]), np.array([6] * 4 + [8, 5, 2, 3])
+    found = candidates(label, confidence, answers, agreeing, CandidatePolicy(), n=3)
+    assert [(one.item, one.label) for one in found] == [(4, 0), (5, 1), (0, 0)]
     assert all("person must confirm" in one.reason for one in found)
 
 

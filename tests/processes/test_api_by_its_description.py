@@ -56,8 +56,8 @@ class Seeded:
         self.values["known"] = [await self.job("running")]
         async with self.conn.transaction():
             facts = await Facts.of(self.api, self.conn, self.values["known"][0])
-            for number in range(6):
-                await facts.worker(f"S{number}")
+            workers = [await facts.worker(f"S{number}") for number in range(6)]
+        await self._candidates(facts, workers)
         workers = await self.api("GET", f"/jobs/{self.values['known'][0]}/workers")
         answers = await self.api("GET", f"/jobs/{self.values['known'][0]}/answers")
         self.values["assignment"] = sorted({answer["assignment"] for answer in answers.json()["data"]})
@@ -71,6 +71,17 @@ class Seeded:
         self.values["bank"] = ["a-bank"]
         made = [await self.api("POST", "/keys", json={"name": "spare", "scopes": ["jobs:read"]}) for _ in range(EACH)]
         self.values["key"] = [answer.json()["key_id"] for answer in made]
+
+    async def _candidates(self, facts: Facts, workers: list[int]) -> None:
+        """Have two more items of the known job be candidates for gold: item-10 and item-11."""
+        assert (await self.api.upload(self.values["known"][0], items(2, start=10))).status_code == 200
+        numbers = [64, 65]
+        hit_no = await facts.hit(numbers)
+        for worker in workers:
+            await facts.answers(hit_no, worker, [(number, 0) for number in numbers])
+        run_no, _ = await facts.run()
+        for number in numbers:
+            await facts.consensus(run_no, number, [0.99, 0.005, 0.005], n_answers=6)
 
     async def job(self, state: str) -> str:
         job_id = await self.api.job(bundle={"items": 2, "gold": 1}, budget="1000.00")
@@ -130,6 +141,10 @@ def config(seeded: Seeded, key: str) -> schemathesis.Config:
                     for one in ("items", "gold")
                 ),
                 *(
+                    {"include-name": f"POST {JOB}/gold/candidates/{one}", "parameters": {"path.job_id": real("known")}}
+                    for one in ("accept", "refuse")
+                ),
+                *(
                     {"include-name": f"POST {BANK}/{one}", "generation": {"max-examples": MANY}}
                     for one in ("items", "corrections")
                 ),
@@ -158,6 +173,8 @@ def with_what_the_job_has(_context: schemathesis.HookContext, body: Any) -> Any:
         return [_with_known_names(number, line) for number, line in enumerate(body)]
     if isinstance(body, dict) and isinstance(body.get("external_ids"), list):
         return body | {"external_ids": ["item-3" if _is_name(one) else one for one in body["external_ids"]]}
+    if isinstance(body, dict) and isinstance(body.get("candidates"), list) and body["candidates"]:
+        body = body | {"candidates": [_of_known_candidate(body["candidates"][0]), *body["candidates"][1:]]}
     if isinstance(body, dict) and _is_name(body.get("bank")) and re.fullmatch(NAME, body["bank"]):
         return body | {"bank": "a-bank"}
     if isinstance(body, dict) and isinstance(body.get("corrections"), list):
@@ -180,6 +197,17 @@ def _of_known_gold(number: int, one: Any) -> Any:
     elif sound and one.get("state") is None:
         known["accepted"] = [{"label": "cat", "reason": accepted[0]["reason"]}]
     return one | known
+
+
+def _of_known_candidate(one: Any) -> Any:
+    """Let what is said of a candidate be of one that is there; what is wrong with its shape stays wrong."""
+    if not isinstance(one, dict) or not _is_name(one.get("external_id")):
+        return one
+    accepted = one.get("accepted")
+    if "accepted" not in one:
+        return one | {"external_id": "item-11"}
+    sound = isinstance(accepted, list) and 0 < len(accepted) <= 100 and all(map(_is_accepted, accepted))
+    return one | {"external_id": "item-10"} | ({"accepted": [{"label": "cat", "reason": "r"}]} if sound else {})
 
 
 def _is_accepted(entry: Any) -> bool:
