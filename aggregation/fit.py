@@ -105,7 +105,7 @@ class Fit:
         """Infer the posterior and count with it; give the bound at these weights, and the largest change."""
         pairs = self.blocks.map(self._expect)
         bound, change = sum(pair[0] for pair in pairs) + self.penalty, max(pair[1] for pair in pairs)
-        tell(self.method, bound, change)
+        tell(bound, change)
         return bound, change
 
     def climb(self, max_iter: int, tol: float) -> Result:

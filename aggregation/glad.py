@@ -160,7 +160,7 @@ def glad(
     while not converged and len(objective) < max_iter:
         fit.maximise()
         bound, change = fit.expect()
-        tell("glad", bound, change)
+        tell(bound, change)
         objective.append(bound)
         converged = change <= tol
     prevalence = np.exp(fit.log_prevalence)

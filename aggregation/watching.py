@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Watcher = Callable[[str, float, float], None]
+    Watcher = Callable[[float, float], None]
 
 _watchers: list[Watcher] = []
 
 
 @contextlib.contextmanager
 def watched(watcher: Watcher) -> Iterator[None]:
-    """Call ``watcher(method, bound, change)`` after every step of every climb until the block ends."""
+    """Call ``watcher(bound, change)`` after every step of every climb until the block ends."""
     _watchers.append(watcher)
     try:
         yield
@@ -27,7 +27,7 @@ def watched(watcher: Watcher) -> Iterator[None]:
         _watchers.remove(watcher)
 
 
-def tell(method: str, bound: float, change: float) -> None:
+def tell(bound: float, change: float) -> None:
     """Tell whoever watches about a step."""
     for watcher in _watchers:
-        watcher(method, bound, change)
+        watcher(bound, change)

@@ -64,7 +64,7 @@ def aggregate(
         answers = answer_files.read_answers(labels, gold_rows)
         known = answer_files.known_labels(gold, gold_rows, answers) if gold else None
         mask = None if known is None else known.mask
-        line.doing(f"{method} on {answers.table.n_answers:,} answers to {answers.table.n_items:,} items")
+        line.doing(f"{method} on {answers.table.n_answers:,} answers")
         started = time.perf_counter()
         result = _infer(answers, method, mask, line)
         summary = _summary(answers, result, time.perf_counter() - started)

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from service.cli.client import JOB, Api, with_api, write_json
 from service.cli.importing import import_file
 from service.cli.money import dollars
+from service.cli.runs import last_run_in_a_line, runs
 from service.cli.watching import watch_job
 
 _SPEC = click.argument("spec", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -21,6 +22,9 @@ _STATES = ("draft", "running", "paused", "cancelling", "cancelled", "done")
 @click.group()
 def job() -> None:
     """Check, create, launch, watch and end jobs."""
+
+
+job.add_command(runs)
 
 
 @job.command()
@@ -161,6 +165,9 @@ def show(api: Api, job_id: str) -> None:
         f"{dollars(money['spent_cents'])} spent, {dollars(money['reserved_cents'])} promised, "
         f"{dollars(money['limit_cents'])} at most",
     )
+    inferred = last_run_in_a_line(api, job_id)
+    if inferred is not None:
+        facts.add_row("inferred", inferred)
     for event in reversed(progress["events"]):
         facts.add_row(event["at"][:19].replace("T", " "), event["message"])
     api.console.print(facts)

@@ -33,13 +33,13 @@ class Line:
             self._doing, self._steps = what, 0
             self._write(f"{what} …")
 
-    def step(self, method: str, bound: float, change: float) -> None:
-        """Say how far a climb is."""
+    def step(self, bound: float, change: float) -> None:
+        """Say how far a climb is: the bound, and the largest change of a probability."""
         with self._lock:
             self._steps += 1
             if time.monotonic() >= self._next:
                 steps = "1 step" if self._steps == 1 else f"{self._steps:,} steps"
-                self._write(f"{self._doing}: {steps} of {method}, bound {bound:,.2f}, largest change {change:.1e}")
+                self._write(f"{self._doing}: {steps}, bound {bound:,.2f}, change {change:.1e}")
 
     def end(self) -> None:
         """Remove the line."""

@@ -154,6 +154,28 @@ async def test_workers_are_listed_the_best_first(shell: Shell, tmp_path: Path) -
     assert (gone.exit_code, "There is no such worker" in gone.stderr) == (1, True)
 
 
+async def test_runs_are_shown_with_method_parameters_and_bound(shell: Shell) -> None:
+    job_id = await shell.api.job()
+    assert "none yet" in (await shell("job", "show", job_id)).output
+    assert (await shell("job", "runs", job_id)).output == "No inference has run yet.\n"
+    async with shell.api.service.pool.acquire() as conn:
+        facts = await Facts.of(shell.api, conn, job_id)
+        first, second = [(await facts.run())[1] for _ in range(2)]
+        parameters = {"pool": [{"subtypes": 2, "weight": 0.25}, {"subtypes": 4, "weight": 0.75}], "warm": False}
+        await conn.execute("UPDATE run SET objective = -1234.5, params = $2 WHERE run_id = $1", second, parameters)
+        await conn.execute("UPDATE run SET objective = NULL, converged = false WHERE run_id = $1", first)
+    assert "interim by dawid_skene, bound -1,234.500 at iteration 1" in (await shell("job", "show", job_id)).output
+    lines = (await shell("job", "runs", job_id)).output.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [second, first]
+    assert ("-1,234.500" in lines[1], "1, not converged  none" in lines[2]) == (True, True)
+    alone = (await shell("job", "runs", job_id, "--run", "last")).output
+    assert alone == (await shell("job", "runs", job_id, "--run", second)).output
+    for said in ("weight 0.25, subtypes 2", "weight 0.75, subtypes 4", "warm", "-1,234.500"):
+        assert said in alone
+    assert (await shell.json("job", "runs", job_id, "--run", second))["parameters"] == parameters
+    assert [one["run_id"] for one in await shell.json("job", "runs", job_id, "--top", "1")] == [second]
+
+
 async def test_watching_ends_when_the_job_does(shell: Shell) -> None:
     job_id = (await shell("job", "create", PETS, "--items", ITEMS, "--gold", GOLD, "--launch")).stdout.strip()
     watching = asyncio.create_task(shell("job", "watch", job_id, "--every", "0.1"))

@@ -98,9 +98,14 @@ async def test_labels_are_what_aggregate_implies_of_the_answers(house, method, i
     stored = await house.rows("SELECT label, probabilities FROM consensus ORDER BY item_no")
     assert [label for label, _ in stored] == expected.labels.tolist()
     np.testing.assert_allclose([p for _, p in stored], expected.posterior, atol=1e-9)
-    *before, last = await house.rows("SELECT kind, method, params FROM run ORDER BY run_no")
-    assert last == ("closing", method, msgspec.to_builtins(expected.params)), "what was chosen and why is stored"
-    assert {(kind, name) for kind, name, _ in before} == {("interim", interim)}
+    *before, last = await house.rows(
+        "SELECT kind, method, params, objective, n_iter, converged FROM run ORDER BY run_no"
+    )
+    assert last[:3] == ("closing", method, msgspec.to_builtins(expected.params)), "what was chosen and why is stored"
+    assert last[3] == pytest.approx(expected.objective[-1]), "the bound that was reached is stored"
+    assert last[4:] == (expected.n_iter, expected.converged)
+    assert {(kind, name) for kind, name, *_ in before} == {("interim", interim)}
+    assert all(bound is not None for *_, bound, _, _ in before)
     assert before[-1][2]["warm"], "interim runs go on where the one before ended"
 
 
