@@ -153,8 +153,10 @@ class Sweep:
     async def _lose(self, job_no: int, lost: Sequence[LiveHit]) -> None:
         conn, now = self.stage.conn, self.stage.clock.now()
         await briefs.lock(conn, job_no)
-        hit_nos = [hit.hit_no for hit in lost]
-        await hits.gone(conn, job_no, hit_nos, now)
+        hit_nos = await hits.gone(conn, job_no, [hit.hit_no for hit in lost], now)
+        if not hit_nos:
+            return
+        lost = [hit for hit in lost if hit.hit_no in hit_nos]
         await effects.drop_of_gone(conn, job_no, hit_nos, now)
         open_items = await hits.lost(conn, job_no, hit_nos)
         items = sum(count for count, _ in open_items.values())

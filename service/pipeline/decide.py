@@ -195,12 +195,10 @@ async def _save(stage: Stage, job: JobState, decision: Decision, now: datetime) 
     await effects.write(conn, job_no, job.job_id, wanted, now)
     dropped = await effects.drop_creations(conn, job_no, decision.drop, now) if decision.drop else []
     if dropped:
-        await money.release(conn, job_no, dropped, now)
-        await hits.close(conn, job_no, dropped, now)
+        await money.release(conn, job_no, await hits.close(conn, job_no, dropped, now), now)
     if decision.close:
-        await money.release(conn, job_no, decision.close, now)
         await hits.let_go(conn, job_no, decision.close)
-        await hits.close(conn, job_no, decision.close, now)
+        await money.release(conn, job_no, await hits.close(conn, job_no, decision.close, now), now)
     then: dict[str, datetime] = {"slice": now} if decision.close else {}
     if wanted or job.open_effects:
         then |= {"publish": now, "settle": now}

@@ -74,6 +74,5 @@ class Payer:
             await events.record(conn, job_no, now, "gone", message, {"assignments": gone})
         closed = [effect.hit_no for effect, _ in happened if effect.kind == "delete" and effect.hit_no is not None]
         if closed:
-            await money.release(conn, job_no, closed, now)
-            await hits.close(conn, job_no, closed, now)
+            await money.release(conn, job_no, await hits.close(conn, job_no, closed, now), now)
         return then

@@ -58,14 +58,18 @@ _REPLACE = """
 UPDATE hit SET slots = slots + r.more, replaced = replaced + r.more
 FROM unnest($2::int4[], $3::int2[]) AS r (hit_no, more) WHERE hit.job_no = $1 AND hit.hit_no = r.hit_no
 """
-# What was reserved for more than came has been given back: what should come after all is surplus.
+# What is reserved for more than came is given back: what should come after all is surplus.
 _CLOSED = """
 UPDATE hit SET state = 'closed', closed_at = $3, funded = collected
-WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND state <> 'closed'
+WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND state <> 'closed' RETURNING hit_no
 """
+# What is missing may be what we have deleted ourselves, and not saved yet.
 _GONE = """
 UPDATE hit SET state = 'gone', pending = 0, listed_at = $3, expires_at = least(expires_at, $3)
 WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND state IN ('open', 'shut')
+  AND NOT EXISTS (SELECT FROM effect e WHERE e.job_no = hit.job_no AND e.hit_no = hit.hit_no AND e.kind = 'delete'
+                  AND e.state = 'due' AND e.first_sent_at IS NOT NULL)
+RETURNING hit_no
 """
 # How many HITs, this one included, each HIT's unluckiest open item has stood in that are gone; and how many are open.
 _LOST = """
@@ -207,14 +211,14 @@ async def replace(conn: Connection, job_no: int, rows: Sequence[tuple[int, int]]
         await conn.execute(_REPLACE, job_no, *map(list, zip(*rows, strict=True)))
 
 
-async def close(conn: Connection, job_no: int, hit_nos: Sequence[int], now: datetime) -> None:
-    """Save that nothing can come of HITs any more, after what was reserved for the rest of their slots is released."""
-    await conn.execute(_CLOSED, job_no, list(hit_nos), now)
+async def close(conn: Connection, job_no: int, hit_nos: Sequence[int], now: datetime) -> list[int]:
+    """Save that nothing can come of HITs any more; returns those that were not closed, and release what they hold."""
+    return [row["hit_no"] for row in await conn.fetch(_CLOSED, job_no, list(hit_nos), now)]
 
 
-async def gone(conn: Connection, job_no: int, hit_nos: Sequence[int], now: datetime) -> None:
-    """Save that HITs are no longer on the market, and that nothing can come of them."""
-    await conn.execute(_GONE, job_no, list(hit_nos), now)
+async def gone(conn: Connection, job_no: int, hit_nos: Sequence[int], now: datetime) -> list[int]:
+    """Save that HITs were deleted by somebody else, and that nothing can come of them; returns those that were."""
+    return [row["hit_no"] for row in await conn.fetch(_GONE, job_no, list(hit_nos), now)]
 
 
 async def lost(conn: Connection, job_no: int, hit_nos: Sequence[int]) -> dict[int, tuple[int, int]]:

@@ -67,5 +67,5 @@ async def spend(conn: Connection, job_no: int, assignment_nos: Sequence[int], no
 
 
 async def release(conn: Connection, job_no: int, hit_nos: Sequence[int], now: datetime) -> None:
-    """Give back what was promised for slots of HITs that are to be closed and nobody was paid for."""
+    """Give back what was promised for slots of HITs that were closed just now and nobody was paid for."""
     await conn.execute(_RELEASE, job_no, now, list(hit_nos))

@@ -354,3 +354,30 @@ async def test_what_comes_in_of_a_hit_that_was_closed_meanwhile_is_paid(house, m
     await house.step()
     assert await house.rows("SELECT state, collected, reviewed FROM hit") == [("closed", 1, 1)]
     await books_agree(house, job)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_hit_that_we_delete_is_not_taken_for_lost(house, monkeypatch, lost):
+    """A sweep that misses it before its deletion is saved leaves it to settle; what it held is released once."""
+    job = await house.job(items=["a", "b"], redundancy={"minimum": 1, "maximum": 3, "target_confidence": 0.5})
+    delete, met = house.market.delete_hit, []
+
+    async def swept_meanwhile(market_hit_id):
+        await delete(market_hit_id)
+        if not met:
+            met.append(market_hit_id)
+            for stage in ("collect", "decide"):
+                [(subject,)] = await house.rows(
+                    "UPDATE due SET wanted = wanted + 1, due_at = $2 WHERE stage = $1 RETURNING subject",
+                    stage,
+                    house.clock.now(),
+                )
+                await house.run_stage(stage, subject)
+            if lost:
+                raise Unavailable("lost")
+
+    monkeypatch.setattr(house.market, "delete_hit", swept_meanwhile)
+    await house.until(house.is_state(job, "done"), work=lambda: house.market.work("AW1", "abc".index))
+    assert met
+    await books_agree(house, job)
+    assert await house.value("SELECT count(*) FROM job_event WHERE kind = 'gone'") == 0
