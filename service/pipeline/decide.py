@@ -5,9 +5,10 @@ The only loop of the pipeline: what it wants changes the market, and what the ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 
 from service.pipeline import surplus
@@ -41,6 +42,28 @@ class Decision(Struct, frozen=True):
     score: bool = False
     infer: bool = False
     deliver: bool = False
+
+    def hits(self) -> set[int]:
+        """Name the HITs that something is decided about."""
+        widened, replaced = [hit_no for hit_no, _ in self.widen], [hit_no for hit_no, _, _ in self.replace]
+        return {*widened, *replaced, *self.expire, *self.renew, *self.delete, *self.drop, *self.close}
+
+    def but(self, hits: Container[int]) -> Decision:
+        """Leave some HITs as they are."""
+
+        def others(decided: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(hit_no for hit_no in decided if hit_no not in hits)
+
+        return msgspec.structs.replace(
+            self,
+            replace=tuple(one for one in self.replace if one[0] not in hits),
+            widen=tuple(one for one in self.widen if one[0] not in hits),
+            expire=others(self.expire),
+            renew=others(self.renew),
+            delete=others(self.delete),
+            drop=others(self.drop),
+            close=others(self.close),
+        )
 
 
 def decide(
@@ -171,16 +194,20 @@ async def run(stage: Stage) -> None:
             await effects.unpark(stage.conn, job_no, state, now)
         if state == "cancelling":
             await effects.drop_more_work(stage.conn, job_no, now)
-    decision = decide(*(loaded := await decisions.load(stage.conn, job_no, now)))
-    job = loaded[0]
+    job, hit_states, items, out_of_step = await decisions.load(stage.conn, job_no, now)
+    decision = decide(job, hit_states, items, out_of_step)
+    touched = decision.hits()
+    seen = {hit.hit_no: hit.state for hit in hit_states if hit.hit_no in touched}
     async with stage.conn.transaction():
-        await _save(stage, job, decision, now)
+        await _save(stage, job, decision, seen, now)
 
 
-async def _save(stage: Stage, job: JobState, decision: Decision, now: datetime) -> None:
+async def _save(stage: Stage, job: JobState, decision: Decision, seen: Mapping[int, str], now: datetime) -> None:
     conn, job_no = stage.conn, stage.due.subject
     if await briefs.lock(conn, job_no) != job.state:
         return  # somebody paused, resumed or cancelled it meanwhile, and wants us again
+    moved = await hits.moved(conn, job_no, seen)  # as a sweep may have found them gone meanwhile
+    decision = decision.but(moved)
     await decisions.settle(conn, job_no, decision.settle, now)
     if decision.replace:
         await money.reserve(conn, job_no, [(hit_no, cents) for hit_no, _, cents in decision.replace], now)
@@ -208,6 +235,6 @@ async def _save(stage: Stage, job: JobState, decision: Decision, now: datetime) 
         then["infer"] = now
     if decision.deliver:
         then["deliver"] = now
-    if decision.settle or dropped or decision.close:
+    if decision.settle or dropped or decision.close or moved:
         then["decide"] = now  # what was settled or dropped just now may have been the last
     await dues.finish(conn, stage.due, now=now, then=then)

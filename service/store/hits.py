@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -95,6 +95,10 @@ UPDATE hit SET pending = l.pending, listed_at = $1, expires_at = l.expires_at
 FROM unnest($2::bigint[], $3::int4[], $4::int2[], $5::timestamptz[]) AS l (job_no, hit_no, pending, expires_at)
 WHERE hit.job_no = l.job_no AND hit.hit_no = l.hit_no AND hit.state IN ('open', 'shut')
   AND NOT (hit.state = 'shut' AND hit.expires_at > $1)
+"""
+_MOVED = """
+SELECT hit.hit_no FROM hit JOIN unnest($2::int4[], $3::text[]) AS s (hit_no, state) ON hit.hit_no = s.hit_no
+WHERE hit.job_no = $1 AND hit.state <> s.state
 """
 _NEXT_NUMBER = "SELECT next_hit_no FROM job WHERE job_no = $1"
 
@@ -229,6 +233,14 @@ async def lost(conn: Connection, job_no: int, hit_nos: Sequence[int]) -> dict[in
 async def let_go(conn: Connection, job_no: int, hit_nos: Sequence[int]) -> None:
     """Let the open items of HITs that are gone, gold among them, stand in others."""
     await conn.execute(_LET_GO, job_no, list(hit_nos))
+
+
+async def moved(conn: Connection, job_no: int, states: Mapping[int, str]) -> set[int]:
+    """Return which HITs are no longer in the state that they were seen in."""
+    if not states:
+        return set()
+    rows = await conn.fetch(_MOVED, job_no, list(states), list(states.values()))
+    return {row["hit_no"] for row in rows}
 
 
 async def live(conn: Connection, market_no: int) -> list[LiveHit]:

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from service.markets.market import NotYet, OutOfFunds, Refused, Throttled, Unavailable
+from service.pipeline.decide import decide
 from service.pipeline.engine import Engine
-from service.store import dues
+from service.store import decisions, dues
 from tests.pipeline.plain_market import answers_xml
 
 
@@ -366,13 +367,8 @@ async def test_a_hit_that_we_delete_is_not_taken_for_lost(house, monkeypatch, lo
         await delete(market_hit_id)
         if not met:
             met.append(market_hit_id)
-            for stage in ("collect", "decide"):
-                [(subject,)] = await house.rows(
-                    "UPDATE due SET wanted = wanted + 1, due_at = $2 WHERE stage = $1 RETURNING subject",
-                    stage,
-                    house.clock.now(),
-                )
-                await house.run_stage(stage, subject)
+            await house.run_now("collect")
+            await house.run_now("decide")
             if lost:
                 raise Unavailable("lost")
 
@@ -381,3 +377,25 @@ async def test_a_hit_that_we_delete_is_not_taken_for_lost(house, monkeypatch, lo
     assert met
     await books_agree(house, job)
     assert await house.value("SELECT count(*) FROM job_event WHERE kind = 'gone'") == 0
+
+
+async def test_what_is_decided_of_a_hit_that_is_lost_meanwhile_is_decided_again(house, monkeypatch):
+    job = await house.job(items=["a"], redundancy={"minimum": 1, "maximum": 3, "target_confidence": 1.0})
+    await house.step()
+    [hit] = house.market.hits.values()
+    load, met = decisions.load, []
+
+    async def lost_meanwhile(conn, job_no, now):
+        loaded = await load(conn, job_no, now)
+        if decide(*loaded).widen and not met:
+            met.append(job_no)
+            hit.deleted = True
+            await house.run_now("collect")
+        return loaded
+
+    monkeypatch.setattr(decisions, "load", lost_meanwhile)
+    names = iter(range(100))
+    await house.until(house.is_state(job, "done"), work=lambda: house.market.work(f"AW{next(names)}", "abc".index))
+    assert met
+    assert await house.rows("SELECT kind, state FROM effect WHERE hit_no = 0 AND kind = 'extend'") == []
+    assert await house.value("SELECT count(*) FROM effect WHERE state NOT IN ('done', 'dropped')") == 0
