@@ -143,7 +143,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 async def test_whatever_is_said_of_gold_what_is_in_force_is_the_last_of_its_versions(api: Api, steps) -> None:
     """Against a model of three rules: accepting puts in force, retiring stops asking, excluding stops all."""
