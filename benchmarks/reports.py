@@ -1,4 +1,4 @@
-"""Make the worker report of a job with a million answers by 20,000 workers, on a real Postgres, and say what it takes.
+"""Make the reports of a job with a million answers by 20,000 workers, on a real Postgres, and say what they take.
 
 ``python -m benchmarks.reports --json``. Workers are made up: most are right four times in five, some click at random,
 some turn half way. Seconds are of the wall clock, for each request over the API in this process: load, compute, write.
@@ -139,7 +139,7 @@ async def measure(dsn: str, options: argparse.Namespace) -> dict[str, Any]:
             )  # fmt: skip
             await keys.insert(
                 conn, key_id=new_id("key", clock), team_id=team, name="benchmark", key_hash=hash_key(secret),
-                scopes=["workers:read"], at=NOW,
+                scopes=["workers:read", "labels:read"], at=NOW,
             )  # fmt: skip
         plain = await asyncpg.connect(dsn, server_settings={"search_path": SCHEMA})
         await fill(plain, job_no, market_no, options.answers, options.workers)
@@ -149,22 +149,27 @@ async def measure(dsn: str, options: argparse.Namespace) -> dict[str, Any]:
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://assay", timeout=600
         ) as client:
+            client.headers["Authorization"] = f"Bearer {secret}"
             asked = {
-                "page": "?sort=quality",
-                "csv": "?format=csv",
-                "parquet": "?format=parquet",
-                "html": "?format=html",
+                "page": "workers?sort=quality",
+                "csv": "workers?format=csv",
+                "parquet": "workers?format=parquet",
+                "html": "workers?format=html",
+                "agreement": "agreement",
             }
-            for name, query in asked.items():
+            for name, path in asked.items():
                 began = time.perf_counter()
-                answer = await client.get(
-                    f"/v1/jobs/{job_id}/workers{query}", headers={"Authorization": f"Bearer {secret}"}
-                )
+                answer = await client.get(f"/v1/jobs/{job_id}/{path}")
                 answer.raise_for_status()
                 report["seconds"][name] = round(time.perf_counter() - began, 2)
                 report["bytes"][name] = len(answer.content)
                 if name == "html" and options.page:
                     options.page.write_bytes(answer.content)
+            began = time.perf_counter()
+            many = await asyncio.gather(*(client.get(f"/v1/jobs/{job_id}/{asked['page']}") for _ in range(10)))
+            for answer in many:
+                answer.raise_for_status()
+            report["seconds"]["ten pages at once"] = round(time.perf_counter() - began, 2)
     return report
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from foundation.postgres.pool import create_pool
+from service.sharing import Sharing
 from service.store import pace
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from service.markets.market import Market
 
 SCHEMA = "assay"
+# Of reports over all of a job's answers; each may take seconds of a core and a gigabyte for some ten million answers.
+_REPORTS_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Service:
     clock: Clock
     settings: Settings
     markets: Mapping[str, Market]
+    reports: Sharing = field(default_factory=lambda: Sharing(_REPORTS_AT_ONCE))
 
     @classmethod
     async def open(

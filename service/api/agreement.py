@@ -18,7 +18,9 @@ from service.agreeing import Figures, GroupAgreement, Report
 from service.api.found import find_job, refuse_gold
 from service.api.problems import Error, Refusal
 from service.api.routes import By, Given, JobId, about
+from service.app import Service
 from service.store import answer_arrays, items, runs
+from service.store.jobs import Job
 
 Window: TypeAlias = Literal["hour", "day", "week"]
 
@@ -140,8 +142,16 @@ async def measure_agreement(
     """
     if gold:
         refuse_gold(caller)
-    async with service.pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+    async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
+    key = ("agreement", job.job_no, window, ordinal, top, gold)
+    return await service.reports(key, lambda: _measure(service, job, window, ordinal=ordinal, top=top, gold=gold))
+
+
+async def _measure(
+    service: Service, job: Job, window: Window, *, ordinal: bool, top: int, gold: bool
+) -> AgreementReport:
+    async with service.pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         size = await runs.load_job(conn, job.job_no)
         answers = await answer_arrays.load_counting(conn, job.job_no, gold=gold)
         names, batch = await answer_arrays.load_batches(conn, job.job_no, size.n_items, gold=gold)

@@ -12,7 +12,7 @@ from litestar.response import Stream
 from msgspec import Meta, Struct
 
 from service.api.bodies import JSON
-from service.api.exports import CSV, NDJSON, AskedForm, export, form_of
+from service.api.exports import CSV, FORMS, NDJSON, AskedForm, export, form_of
 from service.api.found import find_job, refuse_gold
 from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
 from service.api.routes import By, Given, JobId, about
@@ -104,7 +104,7 @@ async def list_answers(
             str(row.is_gold).lower(),
         )
 
-    asked = form_of(request, form)
+    asked = form_of(request, form, FORMS)
     if asked != "json":
         return export(service, asked, fetch, show, _COLUMNS, cells)
     async with service.pool.acquire() as conn:

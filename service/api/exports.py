@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -21,6 +21,7 @@ from service.app import Service
 from service.store.dues import Connection
 
 Row = TypeVar("Row")
+F = TypeVar("F", bound=str)
 
 Form: TypeAlias = Literal["json", "ndjson", "csv"]
 AskedForm: TypeAlias = Annotated[
@@ -35,15 +36,23 @@ AskedForm: TypeAlias = Annotated[
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
 _AT_ONCE: Final = 2000
-_ACCEPTED: Final[dict[str, Form]] = {NDJSON: "ndjson", CSV: "csv", JSON: "json"}
+FORMS: Final[dict[str, Form]] = {JSON: "json", NDJSON: "ndjson", CSV: "csv"}
 
 
-def form_of(request: Request[Any, Any, Any], asked: Form | None) -> Form:
-    """Return the form that the parameter asks for, else the Accept header, else pages."""
+def form_of(request: Request[Any, Any, Any], asked: F | None, forms: Mapping[str, F]) -> F:
+    """Return the form that the parameter asks for, else what the Accept header prefers, else the first of them.
+
+    Parameters
+    ----------
+    forms : mapping of media type to form
+    """
     if asked is not None:
         return asked
-    accepted = request.headers.get("accept", "").split(",")[0].split(";")[0].strip().lower()
-    return _ACCEPTED.get(accepted, "json")
+    plain, *_ = forms
+    try:
+        return forms[request.accept.best_match(list(forms), plain)]
+    except OverflowError:  # a weight that is infinite
+        return forms[plain]
 
 
 def export(

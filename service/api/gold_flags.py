@@ -12,10 +12,12 @@ from msgspec import Meta, Struct
 from service import flagging
 from service.api.found import find_job
 from service.api.routes import By, Given, JobId, about
+from service.app import Service
 from service.case import Case
 from service.flagging import Found
 from service.spec import read_spec
 from service.store import answer_arrays, items, runs, trust
+from service.store.jobs import Job
 
 Kind: TypeAlias = Literal["missed", "leaked", "same_wrong_answer", "contradicted"]
 
@@ -71,8 +73,13 @@ async def flag_gold(service: Given, caller: By, job_id: JobId) -> GoldFlags:
     About one in twenty of what is flagged is flagged for nothing, so a person decides. Beside it stands the bias
     alarm: label values that the consensus gets wrong on gold more often than its confidence says.
     """
-    async with service.pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+    async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
+    return await service.reports(("flags", job.job_no), lambda: _flag(service, job))
+
+
+async def _flag(service: Service, job: Job) -> GoldFlags:
+    async with service.pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         size = await runs.load_job(conn, job.job_no)
         facts = await answer_arrays.load_facts(conn, job.job_no)
         mask = await answer_arrays.gold_mask(conn, job.job_no, size.n_items, size.n_labels)

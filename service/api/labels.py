@@ -12,7 +12,7 @@ from litestar.response import Stream
 from msgspec import Meta, Struct
 
 from service.api.bodies import JSON
-from service.api.exports import CSV, NDJSON, AskedForm, export, form_of
+from service.api.exports import CSV, FORMS, NDJSON, AskedForm, export, form_of
 from service.api.found import find_job, refuse_gold
 from service.api.items import ItemState, SettledBy, Standing
 from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
@@ -90,7 +90,7 @@ async def list_labels(
     def show(row: LabelRow) -> Label:
         return view(row, values)
 
-    asked = form_of(request, form)
+    asked = form_of(request, form, FORMS)
     if asked != "json":
         columns = (*_COLUMNS, *(f"p:{value}" for value in values))
         return export(service, asked, fetch, show, columns, lambda row: _cells(row, values))

@@ -19,6 +19,22 @@ Column = tuple[str, pa.DataType, Callable[[Worker], Any]]
 
 _TIME = pa.timestamp("us", tz="UTC")
 _MATRIX = pa.list_(pa.list_(pa.float64()))
+_CHANGES = pa.list_(
+    pa.struct(
+        [
+            ("series", pa.string()),
+            ("at", _TIME),
+            ("assignment", pa.int64()),
+            ("before", pa.float64()),
+            ("after", pa.float64()),
+            ("chance", pa.float64()),
+            ("reason", pa.string()),
+        ]
+    )
+)
+_OF_LABEL = ("right", "total", "mean", "low", "high")
+# What a spreadsheet would take for a formula: the market's ids are what strangers chose.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS: tuple[Column, ...] = (
     ("worker", pa.string(), lambda one: one.worker),
     ("market", pa.string(), lambda one: one.market),
@@ -48,13 +64,14 @@ _COLUMNS: tuple[Column, ...] = (
     ("pay_per_hour_cents", pa.float64(), lambda one: one.pay_per_hour_cents),
     ("cost_per_right_cents", pa.float64(), lambda one: one.cost_per_right_cents),
     ("drift", pa.list_(pa.string()), lambda one: [change.reason for change in one.drift]),
+    ("drift_changes", _CHANGES, lambda one: [msgspec.structs.asdict(change) for change in one.drift]),
     ("drift_at", _TIME, lambda one: min((change.at for change in one.drift), default=None)),
     ("confusion", _MATRIX, lambda one: None if one.confusion is None else one.confusion.rows),
 )
 
 
 def columns(labels: Sequence[str], *, identify: bool) -> tuple[Column, ...]:
-    """Return the columns: name, type and value; two for each label value, and the market's id where it is shown."""
+    """Return the columns: name, type and value; five for each label value, and the market's id where it is shown."""
 
     def of_label(label: str, figure: str) -> Column:
         def value(one: Worker) -> float | None:
@@ -63,13 +80,16 @@ def columns(labels: Sequence[str], *, identify: bool) -> tuple[Column, ...]:
 
         return f"gold_{figure}:{label}", pa.float64(), value
 
-    by_label = tuple(of_label(label, figure) for label in labels for figure in ("right", "total"))
+    by_label = tuple(of_label(label, figure) for label in labels for figure in _OF_LABEL)
     market_id: Column = ("market_worker_id", pa.string(), _market_id)
     return (*_COLUMNS, *by_label, *([market_id] if identify else []))
 
 
 def as_csv(report: WorkerReport, places: Sequence[int]) -> Iterator[bytes]:
-    """Yield CSV, a piece at a time; lists are JSON in their cell, times ISO 8601, what is not known is empty."""
+    """Yield CSV, a piece at a time; lists are JSON in their cell, times ISO 8601, what is not known is empty.
+
+    Text that a spreadsheet would take for a formula has an apostrophe before it.
+    """
     told = columns(report.labels, identify=report.identify)
     yield _lines([[name for name, _, _ in told]])
     for start in range(0, len(places), _AT_ONCE):
@@ -107,6 +127,8 @@ def _cell(value: Any) -> Any:
         return str(value).lower()
     if isinstance(value, list):
         return msgspec.json.encode(value).decode()
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ from litestar.response import Stream
 from msgspec import Meta
 
 from service.api.bodies import JSON
-from service.api.exports import CSV, NDJSON
+from service.api.exports import CSV, NDJSON, form_of
 from service.api.found import find_job
 from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, read_cursor, write_cursor
 from service.api.problems import Error, Refusal, not_found
@@ -28,7 +29,6 @@ from service.store import trust, worker_facts
 from service.store.jobs import Job
 from service.store.keys import Caller
 from service.store.trust import Change
-from service.store.worker_facts import WorkerFacts
 from service.worker_report import Part, Sort, State, Worker, WorkerReport
 
 PARQUET: Final = "application/vnd.apache.parquet"
@@ -36,7 +36,8 @@ HTML: Final = "text/html"
 # A page that needs nothing from elsewhere may fetch nothing.
 _ALONE: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"}
 _PIECES: Final = {"ndjson": NDJSON, "csv": CSV}
-_ACCEPTED: Final[dict[str, Form]] = {NDJSON: "ndjson", CSV: "csv", JSON: "json", PARQUET: "parquet", HTML: "html"}
+_FORMS: Final[dict[str, Form]] = {JSON: "json", NDJSON: "ndjson", CSV: "csv", PARQUET: "parquet", HTML: "html"}
+_ALONE_FORMS: Final[dict[str, Literal["json", "html"]]] = {JSON: "json", HTML: "html"}
 
 Form: TypeAlias = Literal["json", "ndjson", "csv", "parquet", "html"]
 AskedForm: TypeAlias = Annotated[
@@ -93,9 +94,9 @@ async def list_workers(
     """Report on a job's workers, computed from the facts as they stand.
 
     Nothing of it is stored, so corrected gold or a new run shows at once. docs/reports.md says what each figure is.
-    CSV and Parquet have a row for each worker, with two columns of gold for each label value.
+    CSV and Parquet have a row for each worker, with five columns of gold for each label value.
     """
-    form = _form_of(request, form)
+    form = form_of(request, form, _FORMS)
     down = order == "desc" if order else sort != "first_seen"
     kind = f"workers {sort} {down}"
     after = _position(cursor, kind)
@@ -148,7 +149,7 @@ async def get_worker(
         job = await find_job(conn, caller, job_id)
         history = await trust.history(conn, job.job_no, report.facts.workers[place].worker_no)
     told = await asyncio.to_thread(alone, report, place, history)
-    if _form_of(request, form) == "html":
+    if form_of(request, form, _ALONE_FORMS) == "html":
         page = await asyncio.to_thread(worker_page, name, told, told.reason, told.history, told.over_time)
         return Response(page.encode(), media_type=HTML, headers=_ALONE)
     return Response(told)
@@ -172,22 +173,17 @@ async def load(service: Service, caller: Caller, job_id: str) -> tuple[WorkerRep
     """Load a job's facts and compute its report beside the event loop; also returns the job's name."""
     async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
-        facts = await _facts(conn, job)
-    labels: list[str] = job.spec["task"]["labels"]
     identify = "workers:identify" in caller.scopes
-    return await asyncio.to_thread(WorkerReport.of, facts, labels, identify=identify), job.name
+    report = await service.reports(("workers", job.job_no, identify), partial(_report, service, job, identify=identify))
+    return report, job.name
 
 
-async def _facts(conn: Any, job: Job) -> WorkerFacts:
+async def _report(service: Service, job: Job, *, identify: bool) -> WorkerReport:
     spec = read_spec(job.spec)
-    return await worker_facts.load(conn, job.job_no, n_labels=len(spec.task.labels), reward_cents=spec.reward_cents)
-
-
-def _form_of(request: Request[Any, Any, Any], asked: Form | None) -> Form:
-    if asked is not None:
-        return asked
-    accepted = request.headers.get("accept", "").split(",")[0].split(";")[0].strip().lower()
-    return _ACCEPTED.get(accepted, "json")
+    labels = list(spec.task.labels)
+    async with service.pool.acquire() as conn:
+        facts = await worker_facts.load(conn, job.job_no, n_labels=len(labels), reward_cents=spec.reward_cents)
+    return await asyncio.to_thread(WorkerReport.of, facts, labels, identify=identify)
 
 
 def _position(cursor: str | None, kind: str) -> tuple[float, int] | None:

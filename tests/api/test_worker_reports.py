@@ -69,7 +69,11 @@ async def test_the_figures_are_those_of_the_facts(api: Api, watched: tuple[str, 
 
 
 async def test_every_format_says_the_same(api: Api, watched: tuple[str, Facts, list[str]]) -> None:
-    job_id, _, _ = watched
+    job_id, facts, _ = watched
+    for step in range(10, 40):  # the first worker turns: what they are wrong about from here on is other gold
+        hit = await facts.hit([])
+        await facts.answers(hit, 0, [(40 + (step + n) % 20, 1) for n in range(4)], later=60 * step)
+    assert any(one["drift"] for one in await rows(api, job_id))
     path, params = f"/jobs/{job_id}/workers", {"sort": "quality"}
     told = await rows(api, job_id, **params)
     lines = (await api("GET", path, params=params, headers={"Accept": "application/x-ndjson"})).text.splitlines()
@@ -92,7 +96,13 @@ async def test_every_format_says_the_same(api: Api, watched: tuple[str, Facts, l
         assert json.loads(cells["confusion"]) == row["confusion"] == one["confusion"]["rows"]
         assert json.loads(cells["drift"]) == row["drift"] == [change["reason"] for change in one["drift"]]
         assert (float(cells["gold_right:cat"]), row["gold_right:cat"]) == (one["gold_by_label"][0]["right"],) * 2
-        assert (cells["gold_right:dog"], row["gold_right:dog"]) == ("", None)
+        for figure in ("mean", "low", "high"):
+            name = f"gold_{figure}:cat"
+            assert (float(cells[name]), row[name]) == (one["gold_by_label"][0][figure],) * 2
+        assert (cells["gold_right:dog"], row["gold_high:dog"]) == ("", None)
+        assert json.loads(cells["drift_changes"]) == one["drift"]
+        whole_changes = [change | {"at": datetime.fromisoformat(change["at"])} for change in one["drift"]]
+        assert row["drift_changes"] == whole_changes
         assert datetime.fromisoformat(cells["first_seen_at"]) == row["first_seen_at"]
         assert row["first_seen_at"] == datetime.fromisoformat(one["first_seen_at"])
         assert cells["market_worker_id"] == row["market_worker_id"] == one["market_worker_id"]
@@ -179,6 +189,40 @@ async def test_the_markets_ids_are_in_no_format_without_their_scope(
             if query.endswith("html"):
                 continue
             assert ("market_worker_id" in shown.text, "market_worker_id" in hidden.text) == (True, False), query
+
+
+async def test_an_id_that_is_a_formula_is_none_in_a_spreadsheet(
+    api: Api, watched: tuple[str, Facts, list[str]]
+) -> None:
+    job_id, facts, workers = watched
+    await facts.worker("=HYPERLINK")
+    text = (await api("GET", f"/jobs/{job_id}/workers", params={"format": "csv"})).text
+    told = {row["worker"]: row["market_worker_id"] for row in csv.DictReader(io.StringIO(text))}
+    (new,) = told.keys() - set(workers)
+    assert told[new].startswith("'=HYPERLINK-")
+    assert (await rows(api, job_id))[-1]["market_worker_id"].startswith("=HYPERLINK-"), "elsewhere it is as it is"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "application/json"),
+        ("*/*", "application/json"),
+        ("text/csv", "text/csv"),
+        ("text/xml, text/csv;q=0.5, application/json;q=0.4", "text/csv"),
+        ("text/csv;q=0.1, application/x-ndjson;q=0.9", "application/x-ndjson"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html"),
+        ("application/*", "application/json"),
+        ("image/png", "application/json"),
+        ("text/csv;q=inf", "application/json"),
+        (";;q=,,/", "application/json"),
+    ],
+)
+async def test_the_accept_header_is_read_whole(
+    api: Api, watched: tuple[str, Facts, list[str]], accept: str, kind: str
+) -> None:
+    answer = await api("GET", f"/jobs/{watched[0]}/workers", headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, kind)
 
 
 async def test_the_pages_stand_alone_and_escape_what_requesters_wrote(api: Api) -> None:
