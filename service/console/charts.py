@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 460, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 22, 10, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 22, 24, 34
 
 Point = tuple[float, float]
 
@@ -18,31 +18,36 @@ def _place(value: float, low: float, high: float, start: float, end: float) -> f
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _tick(ends: tuple[float, float], share: float) -> str:
+    """Name a place on an axis; half of a count has no name."""
+    value = ends[0] + share * (ends[1] - ends[0])
+    counts = all(float(end).is_integer() for end in ends) and ends[1] - ends[0] > 1
+    return "" if counts and not float(value).is_integer() else _number(value)
 
 
 def _frame(
-    title: str, x: tuple[float, float], y: tuple[float, float], x_name: str, y_name: str, body: Markup
+    title: str, x: tuple[float, float], y: tuple[float, float], x_name: str, y_name: str, body: Markup, note: str = ""
 ) -> Markup:
-    """Draw axes with their ends and middles, and what is in them."""
+    """Draw axes with their names, ends and middles, and what is in them; the note stands below."""
     bottom, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
     ticks = []
     for share in (0, 0.5, 1):
         across, up = _LEFT + share * (right - _LEFT), bottom - share * (bottom - _TOP)
         ticks.append(
-            Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(
-                across, bottom + 14, _number(x[0] + share * (x[1] - x[0]))
-            )
+            Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(across, bottom + 14, _tick(x, share))
         )
         ticks.append(
             Markup('<text x="{}" y="{}" text-anchor="end">{}</text><path class="grid" d="M{} {}H{}"/>').format(
-                _LEFT - 5, up + 4, _number(y[0] + share * (y[1] - y[0])), _LEFT, up, right
+                _LEFT - 5, up + 4, _tick(y, share), _LEFT, up, right
             )
         )
     return Markup(
         '<figure><figcaption>{title}</figcaption><svg viewBox="0 0 {w} {h}" role="img" aria-label="{title}">'
-        '{ticks}{body}<text x="{middle}" y="{foot}" text-anchor="middle">{x}</text></svg>'
-        "<p>{y}</p></figure>"
+        '{ticks}{body}<text x="{middle}" y="{foot}" text-anchor="middle">{x}</text>'
+        '<text x="2" y="{head}">{y}</text></svg>{note}</figure>'
     ).format(
         title=title,
         w=WIDTH,
@@ -52,7 +57,9 @@ def _frame(
         middle=(_LEFT + right) / 2,
         foot=HEIGHT - 4,
         x=x_name,
-        y=Markup("up: {}").format(y_name),
+        y=y_name,
+        head=_TOP - 12,
+        note=Markup("<p>{}</p>").format(note) if note else "",
     )
 
 
@@ -79,7 +86,9 @@ def histogram(title: str, values: Iterable[float | None], x_name: str) -> Markup
     return _frame(title, (low, high), (0, most), x_name, "workers", Markup("").join(bars))
 
 
-def dots(title: str, points: Sequence[tuple[float, float, str, str]], x_name: str, y_name: str) -> Markup:
+def dots(
+    title: str, points: Sequence[tuple[float, float, str, str]], x_name: str, y_name: str, note: str = ""
+) -> Markup:
     """Draw a dot for each (x, y, class, text); y goes from 0 to 1."""
     if not points:
         return nothing(title)
@@ -91,7 +100,7 @@ def dots(title: str, points: Sequence[tuple[float, float, str, str]], x_name: st
         )
         for x, y, kind, text in points
     ]
-    return _frame(title, (low, high), (0, 1), x_name, y_name, Markup("").join(marks))
+    return _frame(title, (low, high), (0, 1), x_name, y_name, Markup("").join(marks), note)
 
 
 def line(title: str, values: Sequence[float | None], most: float, x_name: str, y_name: str) -> Markup:
