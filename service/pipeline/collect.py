@@ -25,8 +25,9 @@ from service.store.hits import LiveHit
 
 CHUNK = 200  # HITs whose news is saved in one transaction
 _PARTIAL_EVERY = timedelta(seconds=5)  # a HIT that is not complete is asked after less often
-# A sweep is followed by a rest of so many times its length: a long one after a sweep that brought nothing, as while
-# HITs are being posted faster than anybody can answer them.
+# A sweep is followed by a rest of so many times as long as its listing took, which is what it costs to hear that there
+# is nothing new: a long one after a sweep that brought nothing, as while HITs are being posted faster than anybody can
+# answer them. To fetch and save what is new takes long where there is much, and then more has come in meanwhile.
 _PATIENCE, _PATIENCE_WITHOUT_NEWS = 3.0, 9.0
 _LOST_OFTEN = 3  # HITs of one item that were deleted by others, after which a person has to say how to go on
 
@@ -37,19 +38,17 @@ async def run(stage: Stage) -> None:
     market = stage.service.markets[await pace.market_name(stage.conn, market_no)]
     started = stage.clock.now()
     live = {hit.market_hit_id: hit for hit in await hits.live(stage.conn, market_no)}
-    news = False
+    rest = stage.service.settings.pipeline.collect_every
     if live:
         try:
             async with noticed(stage, market, market_no):
-                news = await Sweep(stage, market, market_no, started).run(live)
+                rest = max(rest, await Sweep(stage, market, market_no, started).run(live))
         except Throttled:
             await pace.throttled(
                 stage.conn, market_no, float(stage.service.settings.pipeline.effects_in_flight), started
             )
             raise
     now = stage.clock.now()
-    patience = _PATIENCE if news else _PATIENCE_WITHOUT_NEWS
-    rest = max(stage.service.settings.pipeline.collect_every, patience * (now - started).total_seconds())
     again = now + timedelta(seconds=rest)
     async with stage.conn.transaction():
         await dues.finish(stage.conn, stage.due, now=now, then={"collect": again} if live else None)
@@ -67,11 +66,12 @@ class Sweep:
         self.stage, self.market, self.market_no, self.started = stage, market, market_no, started
         self._briefs: dict[int, Brief] = {}
 
-    async def run(self, live: Mapping[str, LiveHit]) -> bool:
-        """List the market's HITs, and fetch and save what is new of those that are ours; returns whether any was."""
+    async def run(self, live: Mapping[str, LiveHit]) -> float:
+        """List the market's HITs, and fetch and save what is new of those that are ours; returns seconds to rest."""
         listing: dict[str, ListedHit] = {}
         async for page in self.market.list_hits():
             listing |= {hit.market_hit_id: hit for hit in page if hit.market_hit_id in live}
+        listed_in = (self.stage.clock.now() - self.started).total_seconds()
         gone = []
         for hit in self._some([hit for key, hit in live.items() if key not in listing]):
             # A listing is no snapshot and may leave one out: only the market's word on this very HIT counts.
@@ -87,7 +87,7 @@ class Sweep:
         quiet = [(live[key], hit) for key, hit in listing.items() if self.is_quiet(live[key], hit)]
         await self.save_quiet(quiet)
         await self.save_gone(gone)
-        return bool(news)
+        return (_PATIENCE if news else _PATIENCE_WITHOUT_NEWS) * listed_in
 
     def _some(self, missing: Sequence[LiveHit]) -> Sequence[LiveHit]:
         """Return as many as are asked after in one sweep, others at the next."""
