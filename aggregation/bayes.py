@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # Pseudo-counts of how answers split into subtypes, per subtype.
 SUBTYPE = 1.0
+# Pooling at a warm start ends where nothing changes by more, in proportion, or after so many times.
+POOLED, MOST_POOLINGS = 1e-6, 300
 # Accuracies that were extrapolated are kept this far from 0 and 1, and strength from 0.
 EDGE = 1e-3
 
@@ -127,6 +129,14 @@ class Pooled(Bcc):
             + self.shape * np.log(self.strength)
             - self.rate * self.strength
         )
+
+    def settle(self) -> None:
+        """Pool until that changes nothing more, so that a warm start begins with the pooling that its labels imply."""
+        for _ in range(MOST_POOLINGS):
+            before = self.beside()
+            self.maximise()
+            if np.abs(self.beside() / before - 1).max() < POOLED:
+                return
 
     def beside(self) -> Floats:
         """Read the pooled parameters, which stand beside the counts: accuracies, then strength."""

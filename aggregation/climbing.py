@@ -42,6 +42,7 @@ def fit_from_votes(fit: Fit, max_iter: int, tol: float, start: Result | None = N
         fit.begin_with_votes()
     else:
         fit.begin(posterior_from(start, fit.table, fit.clamp))
+        fit.settle()
     result = unswitch(fit, fit.climb(max_iter, tol), max_iter, tol)
     return better_with_gold(fit, result, max_iter, tol)
 

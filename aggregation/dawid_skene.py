@@ -24,6 +24,7 @@ from aggregation.climbing import better_with_gold, check_limits, fit_from_votes,
 from aggregation.fit import Fit
 from aggregation.lanes import MOST_LANES
 from aggregation.prior import Prior
+from aggregation.watching import tell
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
@@ -159,7 +160,9 @@ class DawidSkene(Fit):
         pairs = self.blocks.map(partial(self._expect, keep=keep))
         compared, self._kept = self._kept and keep, keep
         change = max(pair[1] for pair in pairs) if compared else math.inf
-        return sum(pair[0] for pair in pairs) + self.penalty, change
+        bound = sum(pair[0] for pair in pairs) + self.penalty
+        tell(bound, change)
+        return bound, change
 
     def _expect(self, block: int, first: int, last: int, *, keep: bool = True) -> tuple[float, float]:
         table = self.table

@@ -61,6 +61,9 @@ class Fit:
         """Set the weights and the penalty that the counts imply."""
         raise NotImplementedError
 
+    def settle(self) -> None:
+        """Bring parameters that `maximise` only improves to where the counts, as they are, want them."""
+
     def confusion(self) -> Floats:
         """Give the confusion matrices, (n_workers, true, answered)."""
         raise NotImplementedError

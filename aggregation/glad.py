@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # Means of the normal priors, as in the paper's own program; their variance is 1. Ease is held on its logarithm.
 ABILITY, LOG_EASE = 1.0, 0.0
 INNER_STEPS = 5
+# At a warm start, abilities and eases come to what its labels imply before the climb begins.
+SETTLING_STEPS = 200
 LOG_EASE_LIMIT = 5.0
 
 
@@ -81,11 +83,11 @@ class Glad:
         seen = self._right @ np.logaddexp(0, -ability) + self._wrong @ np.logaddexp(0, ability)
         return float(-squares / 2 - seen)
 
-    def maximise(self) -> None:
+    def maximise(self, steps: int = INNER_STEPS) -> None:
         """Raise the expected log posterior by Newton steps in abilities and eases."""
         right = self.posterior[self._cell]
         aim = self._aim(right, self.ability, self.log_ease)
-        for _ in range(INNER_STEPS):
+        for _ in range(steps):
             ability_step, ease_step = self._newton(right)
             size = 1.0
             while size > 1e-4:
@@ -155,6 +157,8 @@ def glad(
     if prior is not None:
         prior.check(table.n_workers, table.n_labels)
     fit = Glad(table, clamp, shares(table, clamp)[0] if start is None else posterior_from(start, table, clamp), prior)
+    if start is not None:
+        fit.maximise(SETTLING_STEPS)
     objective: list[float] = []
     converged = False
     while not converged and len(objective) < max_iter:

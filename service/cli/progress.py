@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import sys
 import threading
@@ -39,7 +40,8 @@ class Line:
             self._steps += 1
             if time.monotonic() >= self._next:
                 steps = "1 step" if self._steps == 1 else f"{self._steps:,} steps"
-                self._write(f"{self._doing}: {steps}, bound {bound:,.2f}, change {change:.1e}")
+                moved = f", change {change:.1e}" if math.isfinite(change) else ""  # early steps may not compare
+                self._write(f"{self._doing}: {steps}, bound {bound:,.2f}{moved}")
 
     def end(self) -> None:
         """Remove the line."""

@@ -6,16 +6,6 @@ import pytest
 from crowds import simulate
 
 from aggregation import LabelTable, aggregate
-from aggregation.crowdkit_adapter import NAMES
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_crowdkits_models_run_under_the_same_roof(name):
-    table, truth = simulate(n_items=60, n_workers=8, n_labels=2, accuracy=(0.8, 0.95))
-    result = aggregate(table, f"crowdkit:{name}")
-    assert (result.labels == truth).mean() > 0.9
-    assert result.method == f"crowdkit:{name}"
-    np.testing.assert_allclose(result.posterior.sum(axis=1), 1)
 
 
 def test_gold_is_kept_to_and_items_without_answers_are_there():

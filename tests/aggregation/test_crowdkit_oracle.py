@@ -12,10 +12,14 @@ from aggregation import Prior, aggregate
 pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
 
 
+def frame_of(table):
+    return pd.DataFrame({"task": table.item, "worker": table.worker, "label": table.label})
+
+
 def crowdkit_dawid_skene(table, n_iter):
     from crowdkit.aggregation import DawidSkene
 
-    frame = pd.DataFrame({"task": table.item, "worker": table.worker, "label": table.label})
+    frame = frame_of(table)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return DawidSkene(n_iter=n_iter, tol=-np.inf).fit(frame)
@@ -50,6 +54,57 @@ def test_majority_vote_on_simulated_answers():
     from crowdkit.aggregation import MajorityVote
 
     table, _ = simulate()
-    frame = pd.DataFrame({"task": table.item, "worker": table.worker, "label": table.label})
-    expected = MajorityVote().fit_predict_proba(frame).sort_index()[[0, 1, 2]].to_numpy()
+    expected = MajorityVote().fit_predict_proba(frame_of(table)).sort_index()[[0, 1, 2]].to_numpy()
     np.testing.assert_allclose(aggregate(table, method="majority").posterior, expected)
+
+
+def test_wawa_where_nothing_ties():
+    """Where labels tie, ours share the agreement and crowd-kit takes one of them."""
+    from crowdkit.aggregation import Wawa
+
+    from aggregation.wawa import agreement
+
+    table, _ = simulate(n_labels=2)
+    model = Wawa()
+    expected = model.fit_predict_proba(frame_of(table)).sort_index()[[0, 1]].to_numpy()
+    votes = aggregate(table, "majority").posterior
+    np.testing.assert_allclose(agreement(table, votes), model.skills_.sort_index().to_numpy())
+    np.testing.assert_allclose(aggregate(table, "wawa").posterior, expected)
+
+
+@pytest.mark.parametrize("n_iter", [1, 6])
+def test_one_coin(n_iter):
+    from crowdkit.aggregation import OneCoinDawidSkene
+
+    table, _ = simulate(n_items=120, n_workers=9, accuracy=(0.5, 0.8))
+    prior = Prior.diagonal(3, right=1e-13, wrong=1e-13, prevalence=0)
+    ours = aggregate(table, "one_coin", prior=prior, max_iter=n_iter, tol=0)
+    theirs, later = (OneCoinDawidSkene(n_iter=n, tol=-np.inf).fit(frame_of(table)) for n in (n_iter, n_iter + 1))
+    np.testing.assert_allclose(ours.confusion[:, 1, 1], theirs.skills_.sort_index().to_numpy(), atol=1e-9)
+    np.testing.assert_allclose(ours.prevalence, theirs.priors_[[0, 1, 2]].to_numpy(), atol=1e-9)
+    np.testing.assert_allclose(ours.posterior, later.probas_.sort_index()[[0, 1, 2]].to_numpy(), atol=1e-9)
+
+
+def test_glads_summit_is_where_crowdkits_gradient_is_nothing():
+    """Its own steps lead there too, in minutes; so its expectation and its gradient are asked about our summit."""
+    from crowdkit.aggregation import GLAD
+
+    from aggregation.glad import Glad
+    from aggregation.gold import Clamp
+    from aggregation.majority import shares
+
+    table, _ = simulate(n_items=30, n_workers=8, n_labels=3, accuracy=(0.6, 0.9))
+    clamp = Clamp.from_gold(None, 30, 3)
+    ours = Glad(table, clamp, shares(table, clamp)[0], None)
+    for _ in range(300):
+        ours.maximise()
+        ours.expect()
+    frame = frame_of(table)
+    theirs = GLAD(betas_priors_mean=pd.Series(0.0, index=range(30)), silent=True)
+    theirs._init(frame)
+    theirs.alphas_, theirs.betas_ = pd.Series(ours.ability), pd.Series(ours.log_ease)
+    theirs.alphas_.index.name, theirs.betas_.index.name = "worker", "task"
+    joined = theirs._e_step(theirs._join_all(frame, theirs.alphas_, theirs.betas_, theirs.priors_))
+    np.testing.assert_allclose(theirs.probas_.sort_index()[[0, 1, 2]].to_numpy(), ours.posterior, atol=1e-9)
+    for slopes in theirs._gradient_Q(joined):
+        np.testing.assert_allclose(slopes.to_numpy(), 0, atol=1e-4)

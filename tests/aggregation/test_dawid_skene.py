@@ -1,6 +1,5 @@
 import itertools
 import json
-import warnings
 
 import numpy as np
 import pytest
@@ -8,7 +7,7 @@ from crowds import answers, simulate, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregation import ConvergenceWarning, LabelTable, Prior, aggregate
+from aggregation import LabelTable, Prior, aggregate
 from aggregation.kernels import FLOOR
 
 pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
@@ -87,32 +86,6 @@ def test_the_bound_never_falls_while_many_rows_fade(prior, accelerate):
     assert (np.diff(objective) >= -1e-12 * np.abs(objective[1:])).all()
 
 
-@given(answers(min_answers=1), st.randoms(use_true_random=False))
-@settings(deadline=None)
-def test_neither_order_nor_numbering_changes_a_result(drawn, random):
-    item, worker, label, n_items, n_workers, n_labels = drawn
-    table = table_of(drawn)
-    items, workers = list(range(n_items)), list(range(n_workers))
-    random.shuffle(items)
-    random.shuffle(workers)
-    items, workers = np.array(items), np.array(workers)
-    last = {(i, w): n for n, (i, w) in enumerate(zip(item, worker, strict=True))}
-    order = list(last.values())
-    random.shuffle(order)
-    other = LabelTable.from_arrays(
-        items[item[order]],
-        workers[worker[order]],
-        label[order],
-        n_labels=n_labels,
-        n_items=n_items,
-        n_workers=n_workers,
-    )
-    plain, moved = aggregate(table, max_iter=50), aggregate(other, max_iter=50)
-    np.testing.assert_allclose(moved.posterior[items], plain.posterior, atol=1e-10)
-    np.testing.assert_allclose(moved.confusion[workers], plain.confusion, atol=1e-10)
-    np.testing.assert_array_equal(moved.labels[items], plain.labels)
-
-
 def test_a_large_table_numbered_otherwise_gives_the_same_to_a_billionth():
     table, _ = simulate(n_items=9000, n_workers=60, n_labels=4, per_item=6, accuracy=(0.3, 0.8))
     rng = np.random.default_rng(1)
@@ -131,20 +104,6 @@ def test_the_number_of_threads_changes_no_bit():
     one, three = (aggregate(table, threads=threads, max_iter=20) for threads in (1, 3))
     np.testing.assert_array_equal(one.posterior, three.posterior)
     np.testing.assert_array_equal(one.objective, three.objective)
-
-
-@given(answers(min_answers=1), st.data())
-@settings(deadline=None)
-def test_gold_is_kept_to(drawn, data):
-    table = table_of(drawn)
-    gold = np.array(
-        data.draw(st.lists(st.integers(-1, table.n_labels - 1), min_size=table.n_items, max_size=table.n_items))
-    )
-    result = aggregate(table, gold=gold, max_iter=30)
-    known = gold >= 0
-    np.testing.assert_array_equal(result.posterior[known], np.eye(table.n_labels)[gold[known]])
-    np.testing.assert_array_equal(result.labels[known], gold[known])
-    assert (np.diff(result.objective) >= -1e-7).all()
 
 
 def test_of_the_accepted_labels_of_gold_the_answers_choose():
@@ -185,39 +144,11 @@ def test_items_without_answers_and_workers_without_any():
     np.testing.assert_allclose(unsure.confusion[0], np.full((2, 2), 0.5))
 
 
-@pytest.mark.parametrize("shape", [(0, 0), (3, 0), (0, 2), (3, 2)])
-def test_a_table_without_answers(shape):
-    n_items, n_workers = shape
-    table = LabelTable.from_arrays([], [], [], n_labels=2, n_items=n_items, n_workers=n_workers)
-    result = aggregate(table)
-    assert result.converged
-    np.testing.assert_allclose(result.posterior, np.full((n_items, 2), 0.5))
-    np.testing.assert_array_equal(result.labels, np.zeros(n_items))
-
-
-@pytest.mark.parametrize("n_labels", [2, 1000])
-def test_from_two_labels_to_a_thousand(n_labels):
-    table, truth = simulate(n_items=60, n_workers=6, n_labels=n_labels, accuracy=(0.85, 0.95))
-    result = aggregate(table, max_iter=30)
-    assert (result.labels == truth).mean() > 0.9
-    np.testing.assert_allclose(result.confusion.sum(axis=2), 1, atol=1e-9)
-
-
 def test_thousands_of_answers_to_one_item_do_not_underflow():
     worker = np.arange(5000)
     label = (worker % 3 == 0).astype(int)
     table = LabelTable.from_arrays(np.zeros(5000, int), worker, label, n_labels=2)
     np.testing.assert_allclose(aggregate(table).posterior, [[1, 0]], atol=1e-12)
-
-
-def test_it_warns_where_it_does_not_converge():
-    table, _ = simulate()
-    with pytest.warns(ConvergenceWarning, match="did not converge in 2 iterations"):
-        result = aggregate(table, max_iter=2)
-    assert not result.converged
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert aggregate(table).converged
 
 
 def test_extrapolation_ends_where_plain_steps_do_and_sooner():
@@ -234,14 +165,6 @@ def test_a_warm_start_ends_where_a_cold_one_does_and_sooner():
     warm = aggregate(table, start=cold)
     assert warm.n_iter <= 2
     np.testing.assert_allclose(warm.posterior, cold.posterior, atol=1e-8)
-
-
-def test_a_warm_start_takes_new_workers_and_items_in():
-    table, _ = simulate(n_items=300, n_workers=15)
-    old = table.item < 200
-    few = LabelTable.from_arrays(table.item[old], np.minimum(table.worker[old], 9), table.label[old], n_labels=3)
-    warm = aggregate(table, start=aggregate(few))
-    np.testing.assert_allclose(warm.posterior, aggregate(table).posterior, atol=1e-7)
 
 
 def test_a_start_over_other_labels_is_refused():

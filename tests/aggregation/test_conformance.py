@@ -1,0 +1,240 @@
+"""What every method promises, whichever it is: the project's own, and crowd-kit's under the same roof."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+from crowds import answers, simulate, table_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aggregation import METHODS, ConvergenceWarning, LabelTable, Prior, aggregate, auto, watching
+from aggregation.crowdkit_adapter import NAMES
+
+pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
+
+OWN = list(METHODS)
+THEIRS = [f"crowdkit:{name}" for name in NAMES]
+COUNTING = ["majority", "wawa"]
+CLIMBING = [method for method in OWN if method not in [*COUNTING, "auto"]]
+# auto says itself how far it climbs, and ebcc from how many starts.
+QUICK = {method: {"max_iter": 25, "tol": 1e-9} for method in CLIMBING} | {"auto": {"restarts": 2}}
+QUICK["ebcc"] = {**QUICK["ebcc"], "restarts": 2}
+ALONE = QUICK | {
+    "crowdkit:GLAD": {"n_iter": 3},
+    "crowdkit:MACE": {"n_iter": 5, "n_restarts": 2},
+    "crowdkit:ZeroBasedSkill": {"n_iter": 10},
+    "crowdkit:DawidSkene": {"n_iter": 10},
+    "crowdkit:OneCoinDawidSkene": {"n_iter": 10},
+}
+HASTE = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+
+
+def inferred(table, method, **options):
+    """Infer quickly; crowd-kit alone may say that it cannot, as it does of what some of its models are not made for."""
+    try:
+        return aggregate(table, method, **{**ALONE.get(method, {}), **options})
+    except ValueError as error:
+        if method not in THEIRS or "cannot aggregate this table: " not in str(error):
+            raise
+        return None
+
+
+@pytest.mark.parametrize("method", [*OWN, *THEIRS])
+def test_whatever_the_answers_a_result_keeps_its_form_and_gold(method):
+    """Sparse answers, repeats, items without any, workers with one, gold with and without answers, and no answers."""
+
+    @given(drawn=answers(), data=st.data())
+    @settings(HASTE, max_examples=25 if method in OWN else 4)
+    def holds(drawn, data):
+        table = table_of(drawn)
+        shape = table.n_items, table.n_labels
+        labels = st.integers(-1, table.n_labels - 1)
+        gold = np.array(data.draw(st.lists(labels, min_size=shape[0], max_size=shape[0])))
+        accepted = np.eye(table.n_labels, dtype=bool)[gold] & (gold >= 0)[:, None]
+        if data.draw(st.booleans()):
+            accepted[:, 0] |= accepted[:, -1]  # of some gold either label is right
+        result = inferred(table, method, gold=accepted)
+        if result is None:
+            return
+        assert (np.diff(result.objective) >= -1e-7).all(), "the bound never falls"
+        assert result.objective.shape == (result.n_iter,)
+        for distributions in (result.posterior, result.calibrated):
+            assert distributions.shape == shape
+            assert (distributions >= 0).all()
+            np.testing.assert_allclose(distributions.sum(axis=1), 1, atol=1e-9)
+        if result.confusion is not None:
+            assert result.confusion.shape == (table.n_workers, table.n_labels, table.n_labels)
+            np.testing.assert_allclose(result.confusion.sum(axis=2), 1, atol=1e-9)
+        assert result.prevalence.sum() == pytest.approx(1)
+        assert ((result.confidence >= 0) & (result.confidence <= 1 + 1e-12)).all()
+        known = accepted.any(axis=1)
+        assert (result.posterior[known][~accepted[known]] == 0).all(), "gold keeps to what is known of it"
+        assert accepted[known, result.labels[known]].all()
+        bare = (table.answers_per_item == 0) & ~known
+        np.testing.assert_allclose(np.ptp(result.posterior[bare], axis=0) if bare.any() else 0, 0, atol=1e-9)
+        json.dumps(dict(result.params))
+
+    holds()
+
+
+def renumbered(drawn, random):
+    """Give the same answers in another order, with items and workers numbered otherwise."""
+    item, worker, label, n_items, n_workers, n_labels = drawn
+    items, workers = (
+        np.array(random.sample(range(n_items), n_items)),
+        np.array(random.sample(range(n_workers), n_workers)),
+    )
+    last = {(i, w): n for n, (i, w) in enumerate(zip(item, worker, strict=True))}
+    order = random.sample(list(last.values()), len(last))
+    table = LabelTable.from_arrays(
+        items[item[order]],
+        workers[worker[order]],
+        label[order],
+        n_labels=n_labels,
+        n_items=n_items,
+        n_workers=n_workers,
+    )
+    return table, items, workers
+
+
+@pytest.mark.parametrize("method", OWN)
+@given(drawn=answers(min_answers=1), random=st.randoms(use_true_random=False))
+@HASTE
+def test_neither_order_nor_names_change_a_result_and_of_repeats_the_last_counts(method, drawn, random):
+    """Of repeated answers only the last is in the other table."""
+    other, items, workers = renumbered(drawn, random)
+    plain, moved = (inferred(table, method) for table in (table_of(drawn), other))
+    np.testing.assert_allclose(moved.posterior[items], plain.posterior, atol=1e-9)
+    second, first = np.sort(plain.posterior, axis=1)[:, -2:].T
+    sure = first - second > 1e-6  # which of two labels is taken that tie but for rounding, rounding decides
+    np.testing.assert_allclose(moved.confidence[items][sure], plain.confidence[sure], atol=1e-9)
+    if plain.confusion is not None:
+        np.testing.assert_allclose(moved.confusion[workers], plain.confusion, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", THEIRS)
+def test_nor_does_order_change_what_crowdkit_says(method):
+    """Names do: KOS and MACE draw a number for each in turn."""
+    table, _ = simulate(n_items=40, n_workers=6, n_labels=2, accuracy=(0.6, 0.9))
+    order = np.random.default_rng(0).permutation(table.n_answers)
+    other = LabelTable.from_arrays(table.item[order], table.worker[order], table.label[order], n_labels=2)
+    np.testing.assert_array_equal(inferred(other, method).posterior, inferred(table, method).posterior)
+
+
+@pytest.mark.parametrize("method", [*OWN, *THEIRS])
+@pytest.mark.parametrize("shape", [(0, 0), (3, 0), (0, 2), (3, 2)])
+def test_without_answers_every_label_is_as_likely(method, shape):
+    n_items, n_workers = shape
+    table = LabelTable.from_arrays([], [], [], n_labels=2, n_items=n_items, n_workers=n_workers)
+    result = aggregate(table, method)
+    np.testing.assert_allclose(result.posterior, np.full((n_items, 2), 0.5))
+    np.testing.assert_allclose(result.confidence, np.full(n_items, 0.5))
+    assert result.converged
+
+
+@pytest.mark.parametrize("method", [*OWN, *THEIRS])
+def test_where_all_say_the_same_that_is_the_label(method):
+    item, worker = np.divmod(np.arange(60), 3)
+    result = inferred(LabelTable.from_arrays(item, worker, np.ones(60, int), n_labels=2), method)
+    if result is None:
+        assert method in ("crowdkit:MMSR", "crowdkit:KOS")
+        return
+    assert (result.labels == 1).all()
+    assert (result.posterior[:, 1] > 0.8).all()
+
+
+@pytest.mark.parametrize("method", [*OWN, *THEIRS])
+@pytest.mark.parametrize("n_labels", [2, 9])
+def test_accurate_workers_are_understood(method, n_labels):
+    table, truth = simulate(n_items=100, n_workers=12, n_labels=n_labels, accuracy=(0.75, 0.95))
+    result = inferred(table, method)
+    if result is None:
+        assert (method, n_labels > 2) == ("crowdkit:KOS", True)
+    else:
+        assert (result.labels == truth).mean() > 0.95
+
+
+@pytest.mark.parametrize("method", OWN)
+def test_a_thousand_labels_are_understood(method):
+    options = {"auto": {"pool": [1]}, "ebcc": {"restarts": 1}}.get(method, {})
+    options |= {"max_iter": 2} if method in CLIMBING else {}
+    table, truth = simulate(n_items=40, n_workers=4, n_labels=1000, per_item=4, accuracy=(0.85, 0.95))
+    assert (aggregate(table, method, **options).labels == truth).mean() > 0.9
+
+
+@pytest.mark.parametrize("method", [*CLIMBING, "auto"])
+def test_it_warns_where_it_does_not_converge_and_only_there(method, monkeypatch):
+    table, _ = simulate(n_items=60, n_workers=8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert aggregate(table, method).converged
+    monkeypatch.setattr(auto, "FULL", auto.Pace(2, 2, 1e-12))
+    hasty = {} if method == "auto" else {"max_iter": 2, "tol": 1e-12}
+    with pytest.warns(ConvergenceWarning, match="did not converge in 2 iterations: raise max_iter"):
+        result = aggregate(table, method, **hasty)
+    assert not result.converged
+
+
+@pytest.mark.parametrize("method", [*CLIMBING, "auto"])
+def test_who_watches_is_told_of_every_step(method):
+    table, _ = simulate(n_items=60, n_workers=8)
+    told = []
+    with watching.watched(lambda bound, change: told.append((bound, change))):
+        result = aggregate(table, method)
+    aggregate(table, method)
+    assert len(told) >= result.n_iter
+    assert result.objective[-1] in [bound for bound, _ in told]
+    assert min(change for _, change in told) <= 1e-3
+
+
+@pytest.mark.parametrize("method", [*CLIMBING, "auto"])
+def test_a_warm_start_goes_on_where_an_earlier_result_stood_and_takes_in_what_came_since(method):
+    table, truth = simulate(n_items=120, n_workers=10, n_labels=3, accuracy=(0.7, 0.95))
+    earlier = aggregate(table.keep((table.item < 80) & (table.worker < 9)), method)
+    cold, warm = (aggregate(table, method, start=start) for start in (None, earlier))
+    again = aggregate(table, method, start=cold)
+    assert (warm.labels == truth).mean() > 0.9
+    np.testing.assert_allclose(warm.posterior, cold.posterior, atol=0.02)
+    anew = method in ("ebcc", "auto")  # which draw subtypes anew, and stop at a tolerance of their own
+    assert anew or again.n_iter < cold.n_iter
+    assert again.objective[-1] >= cold.objective[-1] * (1 + (1e-5 if anew else 1e-9))
+    assert again.objective[0] > cold.objective[0]
+    assert warm.params["warm"]
+
+
+@pytest.mark.parametrize("method", [method for method in OWN if method not in ("majority", "maximum_likelihood")])
+def test_what_is_known_of_workers_decides_where_answers_alone_do_not(method):
+    """Two workers against two on every item: only earlier jobs can tell whom to believe."""
+    truth = np.arange(40) % 2
+    item, worker = np.divmod(np.arange(160), 4)
+    table = LabelTable.from_arrays(item, worker, np.where(worker < 2, truth[item], 1 - truth[item]), n_labels=2)
+    good, poor = np.array([[18.0, 2.0], [2.0, 18.0]]), np.array([[10.5, 9.5], [9.5, 10.5]])
+    for workers, right in (([good, good, poor, poor], truth), ([poor, poor, good, good], 1 - truth)):
+        assert (aggregate(table, method, prior=Prior(np.stack(workers), np.ones(2))).labels == right).all()
+
+
+@pytest.mark.parametrize("method", [*CLIMBING, "auto"])
+@pytest.mark.parametrize(("opposed", "guessing"), [(0.3, 0.0), (0.0, 0.6), (0.15, 0.3)])
+def test_labels_are_not_exchanged_in_a_crowd_that_is_half_bad(method, opposed, guessing):
+    """Some workers always say the opposite, some guess, and most items have one label."""
+    rng = np.random.default_rng(7)
+    truth = (rng.random(300) < 0.3).astype(int)
+    item, worker = np.divmod(np.arange(300 * 9), 9)
+    worker = (worker * 5 + item * 7) % 40
+    kind = np.arange(40) / 40
+    right = np.where(kind < opposed, 0.15, np.where(kind < opposed + guessing, 0.5, 0.85))
+    label = np.where(rng.random(item.size) < right[worker], truth[item], 1 - truth[item])
+    table = LabelTable.from_arrays(item, worker, label, n_labels=2)
+    votes, result = (aggregate(table, name) for name in ("majority", method))
+    assert (result.labels == truth).mean() >= (votes.labels == truth).mean() - 0.01
+
+
+@pytest.mark.parametrize("method", ["ebcc", "auto"])
+def test_seeded_restarts_differ_and_a_seed_decides(method):
+    table, _ = simulate(n_items=150, n_workers=12, n_labels=2, per_item=7, accuracy=(0.5, 0.8))
+    options = {"max_iter": 3, "tol": 0} if method == "ebcc" else {"pool": [2]}
+    first, again, other = (aggregate(table, method, restarts=1, seed=seed, **options).posterior for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-6
