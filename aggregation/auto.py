@@ -4,11 +4,11 @@ The pool is one model with more and more subtypes of labels: without subtypes it
 them it can explain errors that workers share. Their weights are those whose mixture foresees each answer best from
 all the others; see `cavity`. That does not know truth, and on some sets the likeliest model is the worst. So
 majority vote stays as a witness of fixed weight: a label that most workers gave is overruled where the models' odds
-against it are better than nine to two.
+against it are better than six to one.
 
-Chosen by looking at twelve public sets: the pool (1, 2 and 4 subtypes), the restarts and the odds. Accuracy is flat
-around the odds: from three to six its mean lies between 85.7 and 85.9. They are there for the worst set, which lies
-2.9 points below majority vote at even odds, and half a point from 4.25 on.
+Chosen by looking at twelve public sets: the pool (1 and 3 subtypes), the restarts and the odds. Accuracy is flat
+around all of them: see docs/accuracy.md. The odds are there for the worst set, which lies 2.8 points below majority
+vote at even odds.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from aggregation.result import Result
     from aggregation.table import LabelTable
 
-POOL = (1, 2, 4)
+POOL = (1, 3)
 # Odds that the word of the majority is worth, as pseudo-counts of gold that it got right and wrong.
-MAJORITY_RIGHT, MAJORITY_WRONG = 2.25, 0.5
+MAJORITY_RIGHT, MAJORITY_WRONG = 3.0, 0.5
 # Confusion cells above which a model is left out of the pool: larger, it is slow and has more cells than evidence.
 MOST_CELLS = 20_000_000
 
@@ -50,7 +50,7 @@ class Pace:
 
 
 # A large table needs fewer starts, as its starts differ less; a huge one has no time for subtypes.
-FULL, LARGE, HUGE = Pace(8, 300, 1e-3), Pace(2, 200, 1e-3), Pace(1, 100, 1e-3)
+FULL, LARGE, HUGE = Pace(4, 300, 3e-3), Pace(2, 200, 3e-3), Pace(1, 100, 3e-3)
 LARGE_TABLE, HUGE_TABLE = 200_000, 2_000_000
 
 
@@ -135,7 +135,7 @@ def auto(
 
 def majority_odds(table: LabelTable, clamp: Clamp) -> float:
     """
-    Say what the word of the majority is worth: nine to two, less where gold shows it wrong, and never below even.
+    Say what the word of the majority is worth: six to one, less where gold shows it wrong, and never below even.
 
     Where most workers share a bias, gold is all that can tell, and the majority is not heard.
     """

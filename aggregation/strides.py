@@ -7,6 +7,7 @@ steps just as parameters are (`squarem`), cut off at 0; where that leads lower t
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -56,7 +57,7 @@ def climb(fit: Counting, max_iter: int, tol: float) -> tuple[list[float], bool]:
             steps.append(_state(fit))
         step, last = steps[1] - start, steps[2]
         bend = last - steps[1] - step
-        stride = min(float(np.sqrt(float(step @ step) / max(float(bend @ bend), 1e-300))), longest)
+        stride = min(math.sqrt(_square(step) / max(_square(bend), 1e-300)), longest)
         if stride <= 1.0:
             continue
         _set_state(fit, np.maximum(start + 2 * stride * step + stride**2 * bend, 0.0))
@@ -68,6 +69,11 @@ def climb(fit: Counting, max_iter: int, tol: float) -> tuple[list[float], bool]:
         else:
             longest = max(longest / GROWTH, 1.0 + 1e-9)
             _set_state(fit, last)
+
+
+def _square(vector: Floats) -> float:
+    """Sum the squares; `@` would wake the threads of BLAS for it, and wait for them longer than it takes."""
+    return float(np.square(vector).sum())
 
 
 def _state(fit: Counting) -> Floats:

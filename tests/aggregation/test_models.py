@@ -156,7 +156,7 @@ def test_auto_reports_what_it_chose_and_why():
     params = aggregate(table, "auto").params
     assert sum(model["weight"] for model in params["pool"]) == pytest.approx(1)
     assert all(model["foresees"] < 0 for model in params["pool"])
-    assert params["majority_odds"] == 4.5
+    assert params["majority_odds"] == 6.0
     assert params["overruled"] >= 0
 
 
