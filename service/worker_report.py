@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gold.drift import Drift
-from gold.reliability import Reliability, reliability
+from gold.reliability import SECONDS, Reliability, reliability
 from gold.trust import Trust, believe
 from service.store.answer_arrays import BEGINNING
 from service.store.worker_facts import WorkerFacts, WorkerRow
@@ -84,7 +85,7 @@ class Change(Struct, frozen=True):
     series: Annotated[str, Meta(description="gold accuracy, agreement, time, or the share of a label value")]
     at: Annotated[datetime, Meta(description="when the assignment with which it begins was handed in")]
     assignment: int
-    before: float
+    before: Annotated[float, Meta(description="the mean before it; of seconds the geometric one")]
     after: float
     chance: Annotated[float, Meta(description="so often would it be seen without a change, for all that was tested")]
     reason: str
@@ -288,16 +289,20 @@ class WorkerReport:
         return Confusion(self.labels, matrix.tolist(), self.facts.run_id if counted else row.run_id, counted)
 
     def _change(self, one: Drift) -> Change:
-        series, reason = one.series, one.reason
-        if series.startswith("share of label value "):
+        series, reason, before, after = one.series, one.reason, one.before, one.after
+        if series == SECONDS:  # tested on the logarithm, and told in seconds
+            series, before, after = "seconds for an answer", math.exp(before), math.exp(after)
+            told = f"{series} (geometric mean) went from {before:.2g} to {after:.2g}"
+            reason = reason.replace(f"{SECONDS} went from {one.before:.2f} to {one.after:.2f}", told)
+        elif series.startswith("share of label value "):
             series = f"share of “{self.labels[int(series.rsplit(' ', 1)[1])]}”"
             reason = reason.replace(one.series, series)
         return Change(
             series=series,
             at=_time(self.facts.work.ended[one.row]),
             assignment=int(self.facts.assignment_no[one.row]),
-            before=one.before,
-            after=one.after,
+            before=before,
+            after=after,
             chance=one.adjusted,
             reason=reason,
         )

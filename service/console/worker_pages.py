@@ -76,7 +76,8 @@ def job_page(name: str, workers: Sequence[Worker]) -> str:
         (float(one.answers), one.quality, one.state, one.worker) for one in at_work[::step] if one.quality is not None
     ]
     rows = [
-        (one.worker, one.state, one.answers, f"{one.gold.right}/{one.gold.total}", _share(one.gold.low),
+        (one.worker, one.state, one.answers, f"{one.gold.right}/{one.gold.total}" if one.gold.total else "",
+         _share(one.gold.low if one.gold.total else None),
          _two(one.quality), _two(one.spammer_score), _share(one.agreement.share), _two(one.seconds_per_answer),
          _two(one.pay_per_hour_cents, 100), _two(one.cost_per_right_cents), len(one.drift) or "",
          "" if one.market_worker_id is UNSET else one.market_worker_id)
@@ -120,7 +121,7 @@ def worker_page(name: str, one: Worker, reason: str, history: Iterable[Stood], o
     )  # fmt: skip
     figures = [
         ("answers, assignments, rejected", f"{one.answers}, {one.assignments}, {one.rejected}"),
-        ("gold", f"{one.gold.right} of {one.gold.total}; {one.gold.low:.0%} to {one.gold.high:.0%} accurate (90%)"),
+        ("gold", _of_gold(one)),
         ("quality", _two(one.quality)),
         ("expected cost", _two(one.expected_cost)),
         ("spammer score", _two(one.spammer_score)),
@@ -183,6 +184,11 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Markup:
 
 def _kind(names: str) -> Markup:
     return Markup(' class="{}"').format(names) if names else Markup("")
+
+
+def _of_gold(one: Worker) -> str:
+    gold = one.gold
+    return f"{gold.right} of {gold.total}; {gold.low:.0%} to {gold.high:.0%} accurate (90%)" if gold.total else ""
 
 
 def _over(cents: float | None) -> float | None:

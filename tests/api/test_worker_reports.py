@@ -27,10 +27,7 @@ async def watched(api: Api) -> AsyncIterator[tuple[str, Facts, list[str]]]:
         for item_no in range(40):
             right = item_no % 3
             await facts.consensus(run_no, item_no, [0.9 if label == right else 0.05 for label in range(3)])
-        await conn.execute(
-            "UPDATE assignment SET accepted_at = submitted_at - make_interval(secs => 12) WHERE job_no = $1",
-            facts.job_no,
-        )
+        await facts.time(12)
         await conn.execute("UPDATE job SET reserved_cents = 1000 WHERE job_no = $1", facts.job_no)
         await conn.execute(
             """INSERT INTO money (job_no, at, kind, cents, hit_no, assignment_no)
@@ -73,7 +70,11 @@ async def test_every_format_says_the_same(api: Api, watched: tuple[str, Facts, l
     for step in range(10, 40):  # the first worker turns: what they are wrong about from here on is other gold
         hit = await facts.hit([])
         await facts.answers(hit, 0, [(40 + (step + n) % 20, 1) for n in range(4)], later=60 * step)
-    assert any(one["drift"] for one in await rows(api, job_id))
+    await facts.time(12)
+    changes = {change["series"]: change for change in (await rows(api, job_id))[0]["drift"]}
+    slower = changes["seconds for an answer"]  # ten assignments of two seconds an answer, then of three
+    assert (slower["before"], slower["after"]) == (pytest.approx(2), pytest.approx(3))
+    assert "seconds for an answer (geometric mean) went from 2 to 3 (" in slower["reason"]
     path, params = f"/jobs/{job_id}/workers", {"sort": "quality"}
     told = await rows(api, job_id, **params)
     lines = (await api("GET", path, params=params, headers={"Accept": "application/x-ndjson"})).text.splitlines()
