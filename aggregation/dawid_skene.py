@@ -20,7 +20,7 @@ import numpy as np
 from aggregation import confusion as confusion_kernels
 from aggregation import kernels, squarem
 from aggregation.blocks import Blocks
-from aggregation.climbing import better_with_gold, check_limits, fit_from_votes, warn_unless_converged
+from aggregation.climbing import better_with_gold, check_limits, fit_from_votes, unswitch, warn_unless_converged
 from aggregation.fit import Fit
 from aggregation.lanes import MOST_LANES
 from aggregation.prior import Prior
@@ -225,7 +225,7 @@ def dawid_skene(
             result = fit_from_votes(fit, max_iter, tol)
         else:
             fit.resume(start)
-            result = better_with_gold(fit, fit.climb(max_iter, tol), max_iter, tol)
+            result = better_with_gold(fit, unswitch(fit, fit.climb(max_iter, tol), max_iter, tol), max_iter, tol)
     warn_unless_converged(result, params)
     return replace(result, params=params)
 

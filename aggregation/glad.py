@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aggregation.climbing import check_limits, warn_unless_converged
+from aggregation.climbing import check_limits, renaming, warn_unless_converged
 from aggregation.earlier import posterior_from
 from aggregation.majority import shares
 from aggregation.result import Result, most_probable
@@ -129,6 +129,19 @@ class Glad:
         )
 
 
+def _climb(fit: Glad, max_iter: int, tol: float) -> tuple[list[float], bool]:
+    """Climb until no probability changes by more than ``tol``; give the bound after each step, and if it got there."""
+    objective: list[float] = []
+    converged = False
+    while not converged and len(objective) < max_iter:
+        fit.maximise()
+        bound, change = fit.expect()
+        tell(bound, change)
+        objective.append(bound)
+        converged = change <= tol
+    return objective, converged
+
+
 def glad(
     table: LabelTable,
     clamp: Clamp,
@@ -156,17 +169,15 @@ def glad(
     check_limits(max_iter, tol)
     if prior is not None:
         prior.check(table.n_workers, table.n_labels)
-    fit = Glad(table, clamp, shares(table, clamp)[0] if start is None else posterior_from(start, table, clamp), prior)
+    begin = shares(table, clamp)[0] if start is None else posterior_from(start, table, clamp)
+    fit = Glad(table, clamp, begin, prior)
     if start is not None:
         fit.maximise(SETTLING_STEPS)
-    objective: list[float] = []
-    converged = False
-    while not converged and len(objective) < max_iter:
-        fit.maximise()
-        bound, change = fit.expect()
-        tell(bound, change)
-        objective.append(bound)
-        converged = change <= tol
+    objective, converged = _climb(fit, max_iter, tol)
+    order = renaming(table.votes().T @ fit.posterior)
+    if not clamp.known.any() and (order != np.arange(order.size)).any():  # as `climbing.unswitch` does
+        fit = Glad(table, clamp, fit.posterior[:, order], prior)
+        objective, converged = _climb(fit, max_iter, tol)
     prevalence = np.exp(fit.log_prevalence)
     told = {} if prior is None else {"prior": prior.describe()}
     params = {**told, "max_iter": max_iter, "tol": tol, "warm": start is not None}

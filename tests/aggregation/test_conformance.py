@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -229,6 +230,16 @@ def test_labels_are_not_exchanged_in_a_crowd_that_is_half_bad(method, opposed, g
     table = LabelTable.from_arrays(item, worker, label, n_labels=2)
     votes, result = (aggregate(table, name) for name in ("majority", method))
     assert (result.labels == truth).mean() >= (votes.labels == truth).mean() - 0.01
+
+
+@pytest.mark.parametrize("method", [*CLIMBING, "auto"])
+def test_labels_that_an_earlier_result_exchanged_are_named_by_the_answers(method):
+    table, truth = simulate(n_items=120, n_workers=10, n_labels=3, accuracy=(0.7, 0.95))
+    cold, order = aggregate(table, method), [2, 0, 1]
+    confusion = None if cold.confusion is None else cold.confusion[:, order]
+    start = replace(cold, posterior=cold.posterior[:, order], confusion=confusion, prevalence=cold.prevalence[order])
+    assert (start.posterior.argmax(axis=1) == truth).mean() < 0.1
+    assert (aggregate(table, method, start=start).labels == truth).mean() > 0.9
 
 
 @pytest.mark.parametrize("method", ["ebcc", "auto"])

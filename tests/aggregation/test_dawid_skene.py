@@ -7,7 +7,7 @@ from crowds import answers, simulate, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregation import LabelTable, Prior, aggregate
+from aggregation import LabelTable, Prior, aggregate, confusion
 from aggregation.kernels import FLOOR
 
 pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
@@ -145,10 +145,36 @@ def test_items_without_answers_and_workers_without_any():
 
 
 def test_thousands_of_answers_to_one_item_do_not_underflow():
+    """Half say one thing and half the other: the product of either label's chances is no number any more."""
     worker = np.arange(5000)
-    label = (worker % 3 == 0).astype(int)
-    table = LabelTable.from_arrays(np.zeros(5000, int), worker, label, n_labels=2)
-    np.testing.assert_allclose(aggregate(table).posterior, [[1, 0]], atol=1e-12)
+    sure = LabelTable.from_arrays(np.zeros(5000, int), worker, (worker % 3 == 0).astype(int), n_labels=2)
+    np.testing.assert_allclose(aggregate(sure).posterior, [[1, 0]], atol=1e-12)
+    torn = LabelTable.from_arrays(np.zeros(5000, int), worker, worker % 2, n_labels=2)
+    result = aggregate(torn, max_iter=3)
+    bound = np.logaddexp.reduce(log_joint(torn, result), axis=1).sum() + log_prior(result, Prior.default(2))
+    assert result.objective[-1] == pytest.approx(bound, rel=1e-12)
+    np.testing.assert_allclose(result.posterior, [[0.5, 0.5]], atol=1e-9)
+
+
+def test_maximisation_counts_a_little_of_every_answer_and_raises_nothing_to_it():
+    """With a least count in its place the step would not be the highest, where counts are as small as that."""
+    counts = np.array([[[[3e-11, 5.0], [0.0, 2e-10]]]])  # block, worker, answered, true
+    weights = np.empty((1, 2, 2))
+    density = confusion.maximise(0, 1, counts, np.zeros((1, 2, 2)), weights)
+    expected = (counts[0] + FLOOR) / (counts[0] + FLOOR).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(weights, expected, rtol=1e-12)
+    assert density == pytest.approx(FLOOR * np.log(expected).sum())
+
+
+def test_extrapolation_lands_where_steps_that_shrink_evenly_would_end():
+    rng = np.random.default_rng(0)
+    end, away = rng.dirichlet(np.ones(3), size=(1, 3)).transpose(0, 2, 1), rng.normal(size=(1, 3, 3))
+    first, second, third = (end + away * 0.75**n for n in range(3))
+    found = np.empty_like(end)
+    far = confusion.extrapolate(0, 1, second, second - first, third - 2 * second + first, 64.0, found)
+    np.testing.assert_allclose(found, end, atol=1e-12)
+    assert far == 0
+    assert confusion.extrapolate(0, 1, second, second - first, third - 2 * second + first, 2.0, found) == 3
 
 
 def test_extrapolation_ends_where_plain_steps_do_and_sooner():
