@@ -187,7 +187,7 @@ def test_who_watches_is_told_of_every_step(method):
     aggregate(table, method)
     assert len(told) >= result.n_iter
     assert result.objective[-1] in [bound for bound, _ in told]
-    assert min(change for _, change in told) <= 1e-3
+    assert min(change for _, change in told) <= (auto.FULL.tol if method == "auto" else 1e-3)
 
 
 @pytest.mark.parametrize("method", [*CLIMBING, "auto"])
@@ -200,7 +200,7 @@ def test_a_warm_start_goes_on_where_an_earlier_result_stood_and_takes_in_what_ca
     np.testing.assert_allclose(warm.posterior, cold.posterior, atol=0.02)
     anew = method in ("ebcc", "auto")  # which draw subtypes anew, and stop at a tolerance of their own
     assert anew or again.n_iter < cold.n_iter
-    assert again.objective[-1] >= cold.objective[-1] * (1 + (1e-5 if anew else 1e-9))
+    assert again.objective[-1] >= cold.objective[-1] * (1 + (1e-3 if anew else 1e-9))
     assert again.objective[0] > cold.objective[0]
     assert warm.params["warm"]
 
