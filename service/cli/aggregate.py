@@ -53,9 +53,7 @@ def aggregate(
     from service.cli import answer_files, columns  # noqa: PLC0415
     from service.cli.progress import progress  # noqa: PLC0415
 
-    for place in (out, workers):
-        if place is not None:
-            columns.check_place(place)
+    columns.check_places((out, workers), (labels, gold, truth))
     if truth is not None and not truth.is_file():
         raise PlainError(f"there is no file {truth}")  # known before the work; what it says is not
     with progress() as line:

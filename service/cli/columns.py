@@ -58,22 +58,28 @@ def read(path: Path, columns: tuple[str, ...]) -> pa.Table:
     return table
 
 
-def check_place(path: Path) -> None:
-    """Raise PlainError where a file cannot be written, before any work is done for it."""
-    if path.is_dir():
-        raise PlainError(f"{path} cannot be written: it is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise PlainError(f"{path} cannot be written: there is no folder {path.parent}")
+def check_places(places: tuple[Path | None, ...], given: tuple[Path | None, ...]) -> None:
+    """Raise PlainError where files cannot be written, or are ones that were given, before any work is done for them."""
+    named = [place for place in places if place is not None]
+    for number, path in enumerate(named):
+        if path.is_dir():
+            raise PlainError(f"{path} cannot be written: it is a folder; name a file in it")
+        if not path.parent.is_dir():
+            raise PlainError(f"{path} cannot be written: there is no folder {path.parent}")
+        if path in named[:number]:
+            raise PlainError(f"{path} cannot hold both labels and workers: name two files")
+        if any(other is not None and path.is_file() and other.exists() and path.samefile(other) for other in given):
+            raise PlainError(f"{path} is read here: write to another file")
 
 
 def write(path: Path, columns: dict[str, Any]) -> None:
-    """Write arrays of numbers or of Arrow as Parquet or, by any other name, as CSV."""
+    """Write arrays of numbers or of Arrow as Parquet, with tabs (.tsv) or, by any other name, as CSV."""
     table = pa.Table.from_arrays([_array(values) for values in columns.values()], list(columns))
     try:
         if path.suffix.lower() in _PARQUET:
             parquet.write_table(table, path)
         else:
-            csv.write_csv(table, path)
+            csv.write_csv(table, path, csv.WriteOptions(delimiter=_delimiter(path)))
     except OSError as error:
         raise PlainError(f"{path} cannot be written: {error.strerror or error}") from None
 
@@ -121,7 +127,7 @@ def _head(path: Path, source: Path | BytesIO) -> bytes:
 def _read_csv(path: Path, source: Path | BytesIO, start: bytes, columns: tuple[str, ...]) -> pa.Table:
     if start[:2] in _UTF16:
         raise UnicodeError("not UTF-8")
-    delimiter = "\t" if path.suffix.lower() in _TABS else ","
+    delimiter = _delimiter(path)
     _check_header(start, columns, delimiter)
     convert = csv.ConvertOptions(
         include_columns=list(columns), column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
@@ -132,6 +138,10 @@ def _read_csv(path: Path, source: Path | BytesIO, start: bytes, columns: tuple[s
         if "Expected" not in str(error):
             raise
     raise PlainError(f"{path} cannot be read: {_first_bad_row(source, delimiter)}")
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.suffix.lower() in _TABS else ","
 
 
 def _check_header(start: bytes, columns: tuple[str, ...], delimiter: str) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import json
 
 import numpy as np
@@ -12,8 +13,9 @@ from crowds import simulate
 from pyarrow import csv as pa_csv
 from pyarrow import parquet
 
-from aggregation import METHODS, aggregate
+from aggregation import METHODS, aggregate, watching
 from foundation.errors import PlainError
+from service.cli import progress
 from service.cli.aggregate import _METHODS
 from service.cli.aggregate import aggregate as command
 
@@ -199,6 +201,10 @@ def test_what_is_not_there_is_said(crowd, tmp_path):
         run(tmp_path)
     with pytest.raises(PlainError, match="it is a folder; name a file in it"):
         run(folder / "labels.csv", "--workers", tmp_path)
+    with pytest.raises(PlainError, match="is read here: write to another file"):
+        run(folder / "labels.csv", "--out", folder / "labels.csv")
+    with pytest.raises(PlainError, match="name two files"):
+        run(folder / "labels.csv", "--out", tmp_path / "out.csv", "--workers", tmp_path / "out.csv")
     (tmp_path / "strange.csv").write_text("task,label\nelsewhere,yes\n")
     with pytest.raises(PlainError, match="no task in common"):
         run(folder / "labels.csv", "--gold", tmp_path / "strange.csv")
@@ -212,6 +218,32 @@ def test_a_file_larger_than_memory_is_refused(crowd, monkeypatch):
     monkeypatch.setattr(columns, "_free_memory", lambda: 1000)
     with pytest.raises(PlainError, match="larger than the memory that is free"):
         run(crowd[0] / "labels.csv")
+
+
+def test_labels_written_with_tabs_are_read_with_tabs(crowd):
+    folder, *_ = crowd
+    run(folder / "labels.csv", "--method", "wawa", "--out", folder / "out.tsv", "--workers", folder / "workers.csv")
+    shown = run(folder / "labels.csv", "--method", "wawa", "--json", "--truth", folder / "out.tsv")
+    assert json.loads(shown.stdout)["accuracy"] == 1
+
+
+def test_a_terminal_is_shown_how_far_it_is(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(progress, "_EVERY", 0.0)
+    table, _ = simulate(n_items=60, n_workers=8)
+    screen, nowhere = Terminal(), io.StringIO()
+    for out in (screen, nowhere):
+        line = progress.Line(out)
+        line.doing("dawid_skene on 300 answers")
+        with watching.watched(line.step):
+            result = aggregate(table, "dawid_skene")
+        line.end()
+    assert f"{result.n_iter + 1} steps, bound {result.objective[-1]:,.2f}, change " in screen.getvalue()
+    assert screen.getvalue().endswith("\r\x1b[K"), "the line is gone when the work is done"
+    assert nowhere.getvalue() == ""
 
 
 def test_help_names_every_method():
