@@ -65,6 +65,8 @@ async def test_what_the_consensus_is_sure_of_waits_with_its_evidence_label_value
     assert evidence["run_id"].startswith("run_")
     one = (await api("GET", f"/jobs/{job_id}/gold/candidates", params={"limit": 1})).json()
     assert [row["external_id"] for row in one["candidates"]] == ["item-1"]
+    assert (await api("POST", f"/jobs/{job_id}/items/withdraw", json={"external_ids": ["item-0"]})).status_code == 200
+    assert await offered(api, job_id) == ["item-1", "item-2"], "what is withdrawn is nobody's gold"
 
 
 async def test_an_accepted_candidate_is_gold_of_the_bank_and_an_item_of_its_job(api: Api) -> None:
