@@ -20,6 +20,7 @@ from service.api import (
     gold_banks,
     gold_candidates,
     gold_flags,
+    gold_verdicts,
     items,
     job_actions,
     jobs,
@@ -37,7 +38,7 @@ from service.store.keys import Caller
 
 _BY_TAG = {
     "jobs": (jobs, job_actions, estimates, progress),
-    "items": (uploads, items, gold, gold_flags, gold_candidates, gold_banks, bank_copies),
+    "items": (uploads, items, gold, gold_flags, gold_candidates, gold_verdicts, gold_banks, bank_copies),
     "results": (labels, runs, answers, assignments, agreement, workers, trust, dry_runs),
     "keys": (keys,),
     "description": (documents,),

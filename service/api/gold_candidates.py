@@ -1,43 +1,27 @@
-"""Candidates for gold: what the consensus is sure of, put before a person, who accepts it into a bank or refuses it."""
+"""Candidates for gold: what the consensus is sure of, put before a person."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Annotated, Any, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import numpy as np
-from litestar import Request, get, post
+from litestar import get
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
 from service import offering
-from service.api.bank_lines import find_bank, refuse_differing, refuse_other_labels, spec_of, stage_gold
-from service.api.bodies import JSON, read_json
 from service.api.found import find_job
-from service.api.gold import AcceptedValue, accepted_values
-from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
-from service.api.problems import Error, Refusal, named
 from service.api.routes import By, Given, JobId, about
-from service.correcting import AcceptedBecause, Cause, wrong_accepted
 from service.offering import POLICY, Offers, evidence
-from service.shape import Wrong
-from service.spec import BankName
-from service.store import answer_arrays, events, gold_banks, runs
+from service.store import answer_arrays, runs
 from service.store import gold_candidates as stored
 from service.store.dues import Connection
-from service.store.gold_banks import Bank, BankItem
-from service.store.gold_candidates import NewVerdict, Shown, Sure, VerdictRow
+from service.store.gold_candidates import Shown, Sure
 from service.store.jobs import Job
-from service.upload.line import Accepted, GoldLine
-from service.upload.reading import MOST_NAMED
 
-_LARGEST = 4 * 1024 * 1024
-_MOST = 1000
-_ACCEPTED_ALREADY = "was accepted already, into the bank {bank!r}: edit, retire or exclude it there"
-
-ExternalId = Annotated[str, Meta(min_length=1, max_length=255)]
+MOST = 1000
 
 
 class Evidence(Struct, frozen=True):
@@ -71,61 +55,6 @@ class GoldCandidates(Struct, frozen=True):
     ]
 
 
-class Verdict(Struct, frozen=True):
-    """What a person said of a candidate; bank, version and accepted: of the bank's item that an accepted one became."""
-
-    external_id: str
-    revision: int
-    verdict: Literal["accepted", "refused"]
-    at: datetime
-    by: str
-    reason: Annotated[str, Meta(description="of a refusal")]
-    evidence: Annotated[Evidence, Meta(description="what the person was shown")]
-    bank: str | None
-    version: int | None
-    accepted: list[AcceptedValue] | None
-
-
-class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):
-    """A candidate that a person confirmed: the label values that are right, whatever the consensus says, and why."""
-
-    external_id: ExternalId
-    accepted: Annotated[list[AcceptedBecause], Meta(min_length=1, max_length=100)]
-
-
-class Acceptances(Struct, frozen=True, forbid_unknown_fields=True):
-    """What becomes gold of a bank, each item once."""
-
-    bank: BankName
-    candidates: Annotated[list[Acceptance], Meta(min_length=1, max_length=_MOST)]
-
-
-class Rejection(Struct, frozen=True, forbid_unknown_fields=True):
-    """A candidate that is not to be gold, and why."""
-
-    external_id: ExternalId
-    reason: Cause
-
-
-class Rejections(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is not to be offered again, each item once."""
-
-    candidates: Annotated[list[Rejection], Meta(min_length=1, max_length=_MOST)]
-
-
-class Verdicts(Struct, frozen=True):
-    """What holds now of the candidates named, and how much of it was said already."""
-
-    changed: int
-    unchanged: int
-    candidates: list[Verdict]
-
-
-class _Named(Protocol):
-    @property
-    def external_id(self) -> str: ...
-
-
 @get(
     "/jobs/{job_id:str}/gold/candidates",
     operation_id="listGoldCandidates",
@@ -136,7 +65,7 @@ async def list_candidates(
     service: Given,
     caller: By,
     job_id: JobId,
-    limit: Annotated[int, QueryParameter(description="candidates", ge=1, le=_MOST, required=False)] = 50,
+    limit: Annotated[int, QueryParameter(description="candidates", ge=1, le=MOST, required=False)] = 50,
 ) -> GoldCandidates:
     """Offer items of whose label the consensus is sure, of which nobody has said anything yet; nothing is changed.
 
@@ -145,145 +74,20 @@ async def list_candidates(
     """
     async with service.pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         job = await find_job(conn, caller, job_id)
-        found, told = await _offer(conn, job, limit)
+        found, told = await offer(conn, job, limit)
     values: list[str] = job.spec["task"]["labels"]
     return GoldCandidates(
         least_confidence=POLICY.least_confidence,
         least_answers=POLICY.least_answers,
         waiting=dict(zip(values, found.by_label.tolist(), strict=True)),
         candidates=[
-            GoldCandidate(told[number].external_id, told[number].payload, _evidence(raw, values))
-            for number, raw in _shown(found, told).items()
+            GoldCandidate(told[number].external_id, told[number].payload, evidence_of(raw, values))
+            for number, raw in shown_of(found, told).items()
         ],
     )
 
 
-@get(
-    "/jobs/{job_id:str}/gold/candidates/verdicts",
-    operation_id="listGoldVerdicts",
-    summary="List what was said of candidates for gold",
-    **about("jobs:read", "not-found"),
-)
-async def list_verdicts(
-    service: Given, caller: By, job_id: JobId, cursor: Cursor = None, limit: Limit = DEFAULT_PAGE
-) -> Page[Verdict]:
-    """List who accepted or refused which candidate, when, why, and what they were shown; the last of an item holds."""
-    item_no, revision = read_cursor("verdicts", cursor, -1, 0)
-    async with service.pool.acquire() as conn:
-        job = await find_job(conn, caller, job_id)
-        rows = await stored.page(conn, job.job_no, after=(int(item_no), int(revision)), limit=limit + 1)
-    values: list[str] = job.spec["task"]["labels"]
-    return page_of(
-        rows, limit, lambda row: _view(row, values), lambda row: write_cursor("verdicts", row.item_no, row.revision)
-    )
-
-
-@post(
-    "/jobs/{job_id:str}/gold/candidates/accept",
-    operation_id="acceptGoldCandidates",
-    summary="Make candidates gold of a bank",
-    status_code=200,
-    **about(
-        "jobs:write",
-        "not-found",
-        "no-candidate",
-        "unknown-items",
-        "bank-differs",
-        "items-differ",
-        "invalid-content",
-        reads={JSON: Acceptances},
-        largest=_LARGEST,
-    ),
-)
-async def accept_candidates(request: Request[Any, Any, Any], service: Given, caller: By, job_id: JobId) -> Verdicts:
-    """Make items gold of a bank on a person's word, with the label values that they say are right and why.
-
-    In this job the items stay items, with their labels: the workers who answered them made the consensus, so they are
-    not judged by it. Other jobs can copy them from the bank. Where one cannot be accepted, none is; what was accepted
-    before in the same way is left as it is.
-    """
-    asked = await read_json(request, Acceptances)
-    now = service.clock.now()
-    async with service.pool.acquire() as conn, conn.transaction():
-        job = await find_job(conn, caller, job_id, lock=True)
-        bank = await find_bank(conn, caller, asked.bank, lock=True)
-        values: list[str] = job.spec["task"]["labels"]
-        refuse_other_labels(bank, values)
-        wrong = [
-            one
-            for place, said in enumerate(asked.candidates)
-            for one in wrong_accepted(said.accepted, f"candidates[{place}].accepted", values)
-        ]
-        before = await _before(conn, job, asked.candidates, wrong)
-        new = [said for said in asked.candidates if not _same(said, before.get(said.external_id), bank)]
-        told = await _candidates(conn, job, new, before)
-        if new:
-            lines = [
-                GoldLine(
-                    external_id=said.external_id,
-                    payload=told[said.external_id][0].payload,
-                    accepted=[Accepted(one.label, one.reason) for one in said.accepted],
-                )
-                for said in new
-            ]
-            await stage_gold(conn, lines, spec_of(bank.task), unfit=f"This does not fit the gold bank {bank.name!r}")
-            await refuse_differing(conn, bank)
-            cause = f"accepted as a candidate of {job.job_id}"
-            await gold_banks.add_staged(conn, bank.bank_no, at=now, by=caller.name, cause=cause)
-            there = {row.external_id: row for row in await gold_banks.named(conn, bank.bank_no, [*told])}
-            _refuse_past(there.values())
-            await stored.save(
-                conn,
-                job.job_no,
-                [
-                    NewVerdict(shown.item_no, "", raw, there[name].item_no, there[name].version)
-                    for name, (shown, raw) in told.items()
-                ],
-                bank_no=bank.bank_no,
-                at=now,
-                by=caller.name,
-            )
-            said_of = f"{len(new)} candidates for gold accepted into the bank {bank.name} by {caller.name}"
-            await events.record(conn, job.job_no, now, "gold", said_of, {"key_id": caller.key_id})
-        return await _told(conn, job, asked.candidates, len(new))
-
-
-@post(
-    "/jobs/{job_id:str}/gold/candidates/refuse",
-    operation_id="refuseGoldCandidates",
-    summary="Refuse candidates for gold",
-    status_code=200,
-    **about(
-        "jobs:write",
-        "not-found",
-        "no-candidate",
-        "unknown-items",
-        "invalid-content",
-        reads={JSON: Rejections},
-        largest=_LARGEST,
-    ),
-)
-async def refuse_candidates(request: Request[Any, Any, Any], service: Given, caller: By, job_id: JobId) -> Verdicts:
-    """Say that items are not to be gold, and why; they are not offered again, and may still be accepted later."""
-    asked = (await read_json(request, Rejections)).candidates
-    now = service.clock.now()
-    async with service.pool.acquire() as conn, conn.transaction():
-        job = await find_job(conn, caller, job_id, lock=True)
-        before = await _before(conn, job, asked, [])
-        new = [
-            said for said in asked if said.external_id not in before or before[said.external_id].reason != said.reason
-        ]
-        told = await _candidates(conn, job, new, before)
-        if new:
-            reasons = {said.external_id: said.reason for said in new}
-            verdicts = [NewVerdict(shown.item_no, reasons[name], raw) for name, (shown, raw) in told.items()]
-            await stored.save(conn, job.job_no, verdicts, bank_no=None, at=now, by=caller.name)
-            said_of = f"{len(new)} candidates for gold refused by {caller.name}: {new[0].reason}"
-            await events.record(conn, job.job_no, now, "gold", said_of, {"key_id": caller.key_id})
-        return await _told(conn, job, asked, len(new))
-
-
-async def _offer(
+async def offer(
     conn: Connection, job: Job, n: int, only: Sequence[int] | None = None
 ) -> tuple[Offers, dict[int, Shown]]:
     """Offer candidates of a job: those of which nothing was said yet, or such as are among some items."""
@@ -297,7 +101,7 @@ async def _offer(
     return found, await stored.shown(conn, job.job_no, [one.item for one in found.candidates])
 
 
-def _shown(found: Offers, told: Mapping[int, Shown]) -> dict[int, dict[str, Any]]:
+def shown_of(found: Offers, told: Mapping[int, Shown]) -> dict[int, dict[str, Any]]:
     """Return the evidence of candidates by their items' numbers."""
     return {
         one.item: evidence(one, votes, told[one.item].probabilities, told[one.item].run_id)
@@ -305,108 +109,10 @@ def _shown(found: Offers, told: Mapping[int, Shown]) -> dict[int, dict[str, Any]
     }
 
 
-async def _before(conn: Connection, job: Job, asked: Sequence[_Named], wrong: Sequence[Wrong]) -> dict[str, VerdictRow]:
-    """Return what was said before of the items named.
-
-    Raises
-    ------
-    Refusal
-        Where something is wrong with what is asked, or the job has no such items.
-    """
-    ids = [said.external_id for said in asked]
-    repeated = [
-        Wrong(f"candidates[{place}].external_id", "expected each item once")
-        for place, name in enumerate(ids)
-        if name in ids[:place]
-    ]
-    if bad := [*wrong, *repeated]:
-        raise Refusal("invalid-content", f"The body is not valid: {bad[0]}", errors=named(bad[:MOST_NAMED]))
-    known = await stored.numbers(conn, job.job_no, ids)
-    if unknown := [name for name in ids if name not in known]:
-        raise Refusal(
-            "unknown-items",
-            f"{len(unknown)} of these external_ids are no items of the job; nothing was changed.",
-            errors=[Error("is no item of the job", external_id=name) for name in unknown[:MOST_NAMED]],
-            errors_total=len(unknown),
-        )
-    return await stored.latest(conn, job.job_no, ids)
-
-
-async def _candidates(
-    conn: Connection, job: Job, new: Sequence[_Named], before: Mapping[str, VerdictRow]
-) -> dict[str, tuple[Shown, dict[str, Any]]]:
-    """Return items of which something new is said, with what the person was shown, by external_id.
-
-    Raises
-    ------
-    Refusal
-        409, naming those that are no candidates.
-    """
-    ids = [said.external_id for said in new]
-    numbers = await stored.numbers(conn, job.job_no, ids)
-    found, told = await _offer(conn, job, _MOST, list(numbers.values())) if new else (None, {})
-    shown = {} if found is None else _shown(found, told)
-    rule = f"has no consensus that is {POLICY.least_confidence:.0%} sure, on {POLICY.least_answers} answers or more"
-    wrong = []
-    for name in ids:
-        if name in before and before[name].verdict == "accepted":
-            wrong.append(Error(_ACCEPTED_ALREADY.format(bank=before[name].bank), external_id=name))
-        elif numbers[name] not in shown:
-            wrong.append(Error(rule, external_id=name))
-    if wrong:
-        raise Refusal(
-            "no-candidate",
-            f"{len(wrong)} of these items cannot be decided on; nothing was changed: "
-            f"{wrong[0].external_id}: {wrong[0].message}.",
-            errors=wrong[:MOST_NAMED],
-            errors_total=len(wrong),
-        )
-    return {name: (told[numbers[name]], shown[numbers[name]]) for name in ids}
-
-
-def _refuse_past(there: Iterable[BankItem]) -> None:
-    past = [row for row in there if row.state != "asked"]
-    if past:
-        raise Refusal(
-            "items-differ",
-            f"{len(past)} of these external_ids are in the bank and not asked any more; nothing was changed. Edit them "
-            "there to have them asked again.",
-            errors=[Error(f"is {row.state} in the bank", external_id=row.external_id) for row in past[:MOST_NAMED]],
-            errors_total=len(past),
-        )
-
-
-def _same(said: Acceptance, before: VerdictRow | None, bank: Bank) -> bool:
-    if before is None or before.accepted is None or before.bank != bank.name:
-        return False
-    was = {(one.label, one.reason) for one in accepted_values(before.accepted, before.labels or ())}
-    return was == {(one.label, one.reason) for one in said.accepted}
-
-
-async def _told(conn: Connection, job: Job, asked: Sequence[_Named], changed: int) -> Verdicts:
-    rows = await stored.latest(conn, job.job_no, [said.external_id for said in asked])
-    values: list[str] = job.spec["task"]["labels"]
-    return Verdicts(changed, len(asked) - changed, [_view(rows[said.external_id], values) for said in asked])
-
-
-def _evidence(raw: Mapping[str, Any], values: Sequence[str]) -> Evidence:
+def evidence_of(raw: Mapping[str, Any], values: Sequence[str]) -> Evidence:
+    """Return stored evidence with label values in place of their numbers."""
     named_by = {"label": values[raw["label"]], "answers": dict(zip(values, raw["answers"], strict=True))}
     return Evidence(**{**raw, **named_by})
 
 
-def _view(row: VerdictRow, values: Sequence[str]) -> Verdict:
-    return Verdict(
-        external_id=row.external_id,
-        revision=row.revision,
-        verdict=row.verdict,  # type: ignore[arg-type]
-        at=row.at,
-        by=row.by,
-        reason=row.reason,
-        evidence=_evidence(row.evidence, values),
-        bank=row.bank,
-        version=row.version,
-        accepted=None if row.accepted is None else accepted_values(row.accepted, row.labels or ()),
-    )
-
-
-HANDLERS = [list_candidates, list_verdicts, accept_candidates, refuse_candidates]
+HANDLERS = [list_candidates]
