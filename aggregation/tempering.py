@@ -51,7 +51,9 @@ PART = 2_000_000
 LEAST = 1e-300
 
 
-def tempered(table: LabelTable, clamp: Clamp, posterior: Floats, prior: Prior | None = None) -> tuple[Floats, float]:
+def tempered(
+    table: LabelTable, clamp: Clamp, posterior: Floats, prior: Prior | None = None, *, weight: float = SHARES
+) -> tuple[Floats, float]:
     """
     Give honest probabilities of each item's labels, (n_items, n_labels), and the correlation they were tempered by.
 
@@ -61,6 +63,8 @@ def tempered(table: LabelTable, clamp: Clamp, posterior: Floats, prior: Prior | 
         What a method made of the table.
     prior : Prior, optional
         What was known of the workers before.
+    weight : float
+        What the shares of the answers weigh.
 
     """
     votes, _ = shares(table, clamp)
@@ -79,7 +83,7 @@ def tempered(table: LabelTable, clamp: Clamp, posterior: Floats, prior: Prior | 
         evidence = np.log(np.maximum(posterior, LEAST)) - log_prevalence
     divisor = 1 + correlation * np.maximum(table.answers_per_item - 1, 0)
     cooled = _normal(log_prevalence + evidence / divisor[:, None])
-    mixed = clamp.apply((1 - SHARES) * cooled + SHARES * weighed)
+    mixed = clamp.apply((1 - weight) * cooled + weight * weighed)
     unanswered = ~answered & ~clamp.known
     mixed[unanswered] = posterior[unanswered]
     return mixed, correlation

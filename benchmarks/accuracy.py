@@ -4,13 +4,17 @@
 
 Each set is a folder with labels.csv (task, worker, label) and truth.csv (task, label). Truth is read only when a
 result is final. Where labels tie, each counts its share. With ``--gold N``, N items drawn at random are told as gold,
-and are not scored; the figures are then means over ``--draws`` draws.
+and are not scored; the figures are then means over ``--draws`` draws. ``--made-up N`` measures on N crowds of each
+kind of `benchmarks.crowds` instead, and gives their means; ``--markdown`` prints the tables of docs/accuracy.md.
+
+Every row ends with the mean over sets and, for accuracy, with how far the worst set or crowd is from majority vote.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import sys
@@ -18,11 +22,15 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aggregation import LabelTable, aggregate, metrics
+from benchmarks.crowds import KINDS, crowd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MODELS = [
     "majority",
@@ -62,6 +70,17 @@ def read(folder: Path) -> Recorded:
     return Recorded(LabelTable.from_arrays(item, worker, label, n_labels=n_labels), truth)
 
 
+def read_all(sets: str | Path | None, only: Sequence[str] | None = None) -> dict[str, Recorded]:
+    """Read all sets of a folder, or those that are named."""
+    if sets is None:
+        raise SystemExit("name the folder of recorded sets in ASSAY_DATASETS or by --sets")
+    folders = sorted(file.parent for file in Path(sets).glob("*/labels.csv") if (file.parent / "truth.csv").exists())
+    recorded = {folder.name: read(folder) for folder in folders if not only or folder.name in only}
+    if not recorded:
+        raise SystemExit(f"no folder in {sets} has a labels.csv and a truth.csv")
+    return recorded
+
+
 def measure(recorded: Recorded, method: str, n_gold: int, draws: int) -> dict[str, float]:
     """Score a method on one set: accuracy and calibration error in percent and share, log loss, Brier, seconds."""
     table, truth = recorded.table, recorded.truth
@@ -99,31 +118,65 @@ def main() -> None:
     parser.add_argument("--gold", type=int, default=0)
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--made-up", type=int, default=0, metavar="N", help="crowds of each kind, instead of sets")
+    parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
-    if options.sets is None:
-        raise SystemExit("name the folder of recorded sets in ASSAY_DATASETS or by --sets")
-    folders = sorted(
-        file.parent for file in Path(options.sets).glob("*/labels.csv") if (file.parent / "truth.csv").exists()
-    )
-    recorded = {folder.name: read(folder) for folder in folders if not options.only or folder.name in options.only}
-    if not recorded:
-        raise SystemExit(f"no folder in {options.sets} has a labels.csv and a truth.csv")
+    if options.made_up:
+        groups = {kind: [Recorded(*crowd(kind, seed)) for seed in range(options.made_up)] for kind in KINDS}
+    else:
+        groups = {name: [answers] for name, answers in read_all(options.sets, options.only).items()}
     warnings.simplefilter("ignore")
+    floor = [
+        measure(answers, "majority", options.gold, options.draws)["accuracy"]
+        for answers in itertools.chain(*groups.values())
+    ]
     report: dict[str, dict[str, dict[str, float]]] = {}
     for model in options.models:
-        report[model] = {}
-        for name, answers in recorded.items():
+        report[model], above, done = {}, [], iter(floor)
+        for name, group in groups.items():
             print(f"{model} {name}   ", end="\r", file=sys.stderr)
-            report[model][name] = measure(answers, model, options.gold, options.draws)
-        by_set = list(report[model].values())
-        report[model]["mean"] = {figure: float(np.mean([row[figure] for row in by_set])) for figure in by_set[0]}
+            figures = [measure(answers, model, options.gold, options.draws) for answers in group]
+            above += [figure["accuracy"] - next(done) for figure in figures]
+            report[model][name] = mean(figures)
+        report[model]["mean"] = mean(list(report[model].values())) | {"against_majority": min(above)}
     if options.json:
-        print(json.dumps({"gold": options.gold, "models": report}))
+        print(json.dumps({"gold": options.gold, "made_up": options.made_up, "models": report}))
         return
-    for figure, form in (("accuracy", "8.1f"), ("ece", "8.3f")):
-        print(f"\n{figure:28}" + "".join(f"{name[:7]:>8}" for name in [*recorded, "mean"]))
-        for model, rows in report.items():
-            print(f"{model:28}" + "".join(format(row[figure], form) for row in rows.values()))
+    show(report, list(groups), markdown=options.markdown)
+
+
+def mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([figure[name] for figure in figures])) for name in figures[0]}
+
+
+def show(report: dict[str, dict[str, dict[str, float]]], names: list[str], *, markdown: bool) -> None:
+    """Print a table of models by sets for accuracy and for calibration error, then what else was measured."""
+    accuracy, error = (
+        {model: [format(row[name][figure], form) for name in [*names, "mean"]] for model, row in report.items()}
+        for figure, form in (("accuracy", "8.1f"), ("ece", "8.3f"))
+    )
+    for model, row in report.items():
+        accuracy[model].append(format(row["mean"]["against_majority"], "+8.1f"))
+    _print_table("accuracy", [*names, "mean", "worst"], accuracy, markdown=markdown)
+    _print_table("ece", [*names, "mean"], error, markdown=markdown)
+    others = ["nll", "brier", "raw_ece", "seconds"]
+    _print_table(
+        "mean of",
+        others,
+        {model: [format(row["mean"][name], "8.3f") for name in others] for model, row in report.items()},
+        markdown=markdown,
+    )
+
+
+def _print_table(title: str, columns: list[str], rows: dict[str, list[str]], *, markdown: bool) -> None:
+    if markdown:
+        print(f"\n| {title} | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
+        for model, cells in rows.items():
+            print(f"| {model} | " + " | ".join(cell.strip() for cell in cells) + " |")
+        return
+    print(f"\n{title:28}" + "".join(f"{name[:7]:>8}" for name in columns))
+    for model, cells in rows.items():
+        print(f"{model:28}" + "".join(cells))
 
 
 if __name__ == "__main__":

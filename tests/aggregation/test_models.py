@@ -7,7 +7,8 @@ import pytest
 from crowds import read_set, simulate
 from scipy.special import gammaln
 
-from aggregation import LabelTable, Prior, aggregate
+from aggregation import LabelTable, Prior, aggregate, metrics
+from benchmarks.crowds import crowd
 
 pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
 
@@ -295,3 +296,16 @@ def test_strides_end_where_steps_do_and_sooner():
     assert strided.n_iter < plain.n_iter / 2
     assert (np.diff(strided.objective) >= -1e-9).all()
     np.testing.assert_allclose(strided.posterior, plain.posterior, atol=1e-4)
+
+
+def test_auto_keeps_its_floor_on_crowds_made_up():
+    """Of items that are hard for all or mislead, where maximum likelihood falls below majority vote by points."""
+    below = {"auto": [], "maximum_likelihood": []}
+    for kind in ("hard", "misled"):
+        for seed in range(6):
+            table, truth = crowd(kind, seed)
+            floor = metrics.accuracy(aggregate(table, "majority").posterior, truth)
+            for method, gaps in below.items():
+                gaps.append(metrics.accuracy(aggregate(table, method).posterior, truth) - floor)
+    assert min(below["auto"]) >= -0.01
+    assert min(below["maximum_likelihood"]) < -0.02
