@@ -100,6 +100,11 @@ BODIES = {
     "importGold": golds(1),
     "copyGold": {"bank": "nowhere"},
     "createGoldBank": {"name": "another", "task": SPEC["task"]},
+    "acceptGoldCandidates": {
+        "bank": "nowhere",
+        "candidates": [{"external_id": "item-0", "accepted": [{"label": "cat", "reason": "why"}]}],
+    },
+    "refuseGoldCandidates": {"candidates": [{"external_id": "item-0", "reason": "why"}]},
     "correctGold": {"corrections": [{"external_id": "gold-0", "cause": "why", "state": "retired"}]},
 }
 
