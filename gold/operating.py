@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from aggregation.arrays import Floats, Ints
 
 CELLS = 4000
+# Once the chance to be suspended by the next answer has changed by less than `STEADY` of itself for `LONG` answers, it
+# is taken to stay: those who are left are spread over the grid as they always will be.
+STEADY, LONG = 1e-10, 50
+LEAST = 1e-12  # of workers, who are no longer followed
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +83,21 @@ def characteristic(
     at = np.zeros(grid.size + 1)
     at[_cell(grid, np.array([np.log(HEAD)]), round_up=round_up)[0]] = 1.0
     suspended = np.zeros(n_gold + 1)
+    hazard, steady = 0.0, 0
     for step in range(1, n_gold + 1):
-        at = _move(at, after_right, after_wrong, accuracy)
-        suspended[step] = at[-1]
+        moved = _move(at, after_right, after_wrong, accuracy)
+        ended, moved[-1], before = float(moved[-1]), 0.0, hazard
+        left = float(moved.sum())
+        suspended[step] = suspended[step - 1] + ended
+        if left < LEAST or (moved == at).all():
+            suspended[step + 1 :] = suspended[step]
+            break
+        at, hazard = moved, ended / (left + ended)
+        steady = steady + 1 if hazard > 0 and abs(hazard - before) <= STEADY * hazard else 0
+        if steady == LONG:
+            more = np.arange(1, n_gold - step + 1)
+            suspended[step + 1 :] = suspended[step] - left * np.expm1(more * np.log1p(-hazard))
+            break
     return Characteristic(suspended, float((1 - suspended[:-1]).sum()))
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gold import operating
 from gold.ask import AskPolicy, chance_bad, gold_rate
 from gold.evidence import of_agreement
 from gold.operating import characteristic, expected_cost
@@ -50,6 +51,17 @@ def test_the_computed_characteristic_is_that_of_simulated_workers(accuracy):
     assert low <= high < low + 0.02
     seen = (simulated(accuracy, 3, 60) <= 60).mean()
     assert low - 0.03 < seen < high + 0.03
+
+
+@pytest.mark.parametrize("accuracy", [0.5, 0.75, 0.9, 0.99])
+@pytest.mark.parametrize("good", [0.6, 0.85])
+def test_what_is_foreseen_of_a_long_horizon_is_what_comes_of_it_answer_by_answer(monkeypatch, accuracy, good):
+    rules = Rules(good_accuracy=good, gold_horizon=2000)
+    foreseen = characteristic(accuracy, 2, rules, 2000)
+    monkeypatch.setattr(operating, "LONG", 10_000)  # never taken for steady
+    stepped = characteristic(accuracy, 2, rules, 2000)
+    assert foreseen.suspended == pytest.approx(stepped.suspended, rel=1e-6, abs=1e-11)
+    assert foreseen.mean_gold == pytest.approx(stepped.mean_gold, rel=1e-6)
 
 
 @given(st.floats(0.3, 0.9), st.floats(0.01, 0.1), st.integers(2, 5))
