@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +23,6 @@ from aggregation.climbing import better_with_gold, check_limits, fit_from_votes,
 from aggregation.fit import Fit
 from aggregation.lanes import MOST_LANES
 from aggregation.prior import Prior
-from aggregation.watching import tell
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
@@ -64,7 +62,7 @@ class DawidSkene(Fit):
         self.shares = self.parameters[cells:]
         self._accepted = clamp.accepted.astype(np.float64)
         self._even = self._accepted / np.maximum(self._accepted.sum(axis=1, keepdims=True), 1)
-        self._kept = True
+        self._keep = self._compared = True
         self._kernel = confusion_kernels.expect_for(table.n_labels)
 
     def begin_with_votes(self, *, gold_only: bool = False) -> None:
@@ -157,16 +155,12 @@ class DawidSkene(Fit):
 
         Of two steps of which one is not kept the change is infinite.
         """
-        pairs = self.blocks.map(partial(self._expect, keep=keep))
-        compared, self._kept = self._kept and keep, keep
-        change = max(pair[1] for pair in pairs) if compared else math.inf
-        bound = sum(pair[0] for pair in pairs) + self.penalty
-        tell(bound, change)
-        return bound, change
+        self._compared, self._keep = self._keep and keep, keep
+        return super().expect()
 
-    def _expect(self, block: int, first: int, last: int, *, keep: bool = True) -> tuple[float, float]:
+    def _expect(self, block: int, first: int, last: int) -> tuple[float, float]:
         table = self.table
-        return self._kernel(
+        log_likelihood, change = self._kernel(
             first,
             last,
             table.offsets,
@@ -179,8 +173,9 @@ class DawidSkene(Fit):
             self.posterior,
             self.counts[block],
             self.class_counts[block],
-            keep,
+            self._keep,
         )
+        return log_likelihood, change if self._compared else math.inf
 
 
 def dawid_skene(

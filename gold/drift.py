@@ -15,6 +15,7 @@ Journal of the Royal Statistical Society B 37.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from scipy.special import kolmogorov
 from gold.flags import adjust
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aggregation.arrays import Floats, Ints
 
 FEWEST = 10
@@ -57,7 +60,15 @@ class Drift(Struct, frozen=True):
     reason: str
 
 
-def drift(worker: Ints, value: Floats, n_workers: int, series: str, *, false_discovery: float = 0.05) -> list[Drift]:
+def drift(
+    worker: Ints,
+    value: Floats,
+    n_workers: int,
+    series: str,
+    *,
+    geometric: bool = False,
+    false_discovery: float = 0.05,
+) -> list[Drift]:
     """
     Find the workers whose series changed, the surest first.
 
@@ -67,19 +78,36 @@ def drift(worker: Ints, value: Floats, n_workers: int, series: str, *, false_dis
     value : (n,) float
         In order of time; NaN is left out.
     series : str
-        What the values are, for the reason: "gold accuracy", "agreement", "log seconds".
+        What the values are, for the reason: "gold accuracy", "agreement", "seconds".
+    geometric : bool
+        Test their logarithms, and tell of geometric means: for values above 0 that are spread by factors.
 
     """
-    return _select([_tested(worker, value, n_workers, series)], false_discovery)
+    return _select([_tested(worker, value, n_workers, series, geometric=geometric)], false_discovery)
 
 
 def mix_drift(
-    worker: Ints, label: Ints, n_workers: int, n_labels: int, *, false_discovery: float = 0.05
+    worker: Ints,
+    label: Ints,
+    n_workers: int,
+    n_labels: int,
+    *,
+    names: Sequence[str] | None = None,
+    false_discovery: float = 0.05,
 ) -> list[Drift]:
-    """Find the workers who came to give a label value more or less often, rare label values on their own."""
+    """
+    Find the workers who came to give a label value more or less often, rare label values on their own.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        Names of the label values, for the reasons; by default their numbers.
+
+    """
+    named = [f"label value {value}" for value in range(n_labels)] if names is None else [f"“{name}”" for name in names]
     series = [
-        _tested(worker, (label == value).astype(np.float64), n_workers, f"share of label value {value}")
-        for value in range(n_labels)
+        _tested(worker, (label == value).astype(np.float64), n_workers, f"share of {name}")
+        for value, name in enumerate(named)
     ]
     return _select(series, false_discovery)
 
@@ -89,6 +117,7 @@ class _Tested:
     """One series of all workers who have enough of it: arrays of one length, a row for each."""
 
     series: str
+    geometric: bool
     worker: Ints
     row: Ints
     step: Ints
@@ -101,10 +130,14 @@ class _Tested:
     def told(self, at: int, adjusted: float) -> Drift:
         """Say what was found of one worker."""
         before, after, statistic = float(self.before[at]), float(self.after[at]), float(self.statistic[at])
+        if self.geometric:
+            before, after = math.exp(before), math.exp(after)
+            went = f"{self.series} (geometric mean) went from {before:.2g} to {after:.2g}"
+        else:
+            went = f"{self.series} went from {before:.2f} to {after:.2f}"
         reason = (
-            f"From answer {self.step[at] + 1} of {self.size[at]} on, {self.series} went from {before:.2f} to "
-            f"{after:.2f} (D = {statistic:.2f}); without a change that would be seen once in "
-            f"{1 / max(float(self.p_value[at]), 1e-9):,.0f}."
+            f"From answer {self.step[at] + 1} of {self.size[at]} on, {went} (D = {statistic:.2f}); without a change "
+            f"that would be seen once in {1 / max(float(self.p_value[at]), 1e-9):,.0f}."
         )
         p_value = float(self.p_value[at])
         return Drift(
@@ -112,7 +145,9 @@ class _Tested:
         )
 
 
-def _tested(worker: Ints, value: Floats, n_workers: int, series: str) -> _Tested:
+def _tested(worker: Ints, value: Floats, n_workers: int, series: str, *, geometric: bool = False) -> _Tested:
+    if geometric:
+        value = np.log(value)
     known = np.flatnonzero(np.isfinite(value))
     order = known[np.argsort(worker[known], kind="stable")]
     who, x = worker[order], value[order]
@@ -140,6 +175,7 @@ def _tested(worker: Ints, value: Floats, n_workers: int, series: str) -> _Tested
     statistic = farthest[at] / (sd[at] * np.sqrt(n[at]))
     return _Tested(
         series=series,
+        geometric=geometric,
         worker=at,
         row=order[starts[at] + step[at]],
         step=step[at],

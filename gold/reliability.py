@@ -19,9 +19,11 @@ from gold.drift import Drift, drift, mix_drift
 from gold.score import GoldScore, score
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aggregation.arrays import Bools, Floats, Ints
 
-AGREEMENT, SECONDS, GOLD = "agreement with the others", "log seconds for an answer", "gold accuracy"
+AGREEMENT, SECONDS, GOLD = "agreement with the others", "seconds for an answer", "gold accuracy"
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +177,16 @@ class Reliability:
     series: Series
 
 
-def reliability(work: Work, belief: Belief, n_workers: int) -> Reliability:
-    """Count everything for all workers."""
+def reliability(work: Work, belief: Belief, n_workers: int, names: Sequence[str] | None = None) -> Reliability:
+    """
+    Count everything for all workers.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        Names of the label values, for reasons; by default their numbers.
+
+    """
     n_items, n_labels = belief.accepted.shape
 
     def per_worker(of: Ints, weights: Floats | Ints | None = None) -> Floats:
@@ -231,8 +241,8 @@ def reliability(work: Work, belief: Belief, n_workers: int) -> Reliability:
         drift=[
             *_moments(drift(worker, hit, n_workers, GOLD), handed),
             *_moments(drift(worker, shared, n_workers, AGREEMENT), handed),
-            *drift(work.of, np.log(each), n_workers, SECONDS),
-            *_moments(mix_drift(worker, label, n_workers, n_labels), handed),
+            *drift(work.of, each, n_workers, SECONDS, geometric=True),
+            *_moments(mix_drift(worker, label, n_workers, n_labels, names=names), handed),
         ],
         series=Series(worker, handed, hit, shared, each),
     )

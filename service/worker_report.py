@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gold.drift import Drift
-from gold.reliability import SECONDS, Reliability, reliability
+from gold.reliability import Reliability, reliability
 from gold.trust import Trust, believe
 from service.store.answer_arrays import BEGINNING
 from service.store.worker_facts import WorkerFacts, WorkerRow
@@ -163,7 +162,7 @@ class WorkerReport:
     @classmethod
     def of(cls, facts: WorkerFacts, labels: Sequence[str], *, identify: bool) -> WorkerReport:
         """Compute everything; takes about two seconds for a million answers, so not on an event loop."""
-        return cls(facts, reliability(facts.work, facts.belief, facts.n_workers), list(labels), identify)
+        return cls(facts, reliability(facts.work, facts.belief, facts.n_workers, labels), list(labels), identify)
 
     @cached_property
     def numbers(self) -> npt.NDArray[np.int64]:
@@ -289,22 +288,14 @@ class WorkerReport:
         return Confusion(self.labels, matrix.tolist(), self.facts.run_id if counted else row.run_id, counted)
 
     def _change(self, one: Drift) -> Change:
-        series, reason, before, after = one.series, one.reason, one.before, one.after
-        if series == SECONDS:  # tested on the logarithm, and told in seconds
-            series, before, after = "seconds for an answer", math.exp(before), math.exp(after)
-            told = f"{series} (geometric mean) went from {before:.2g} to {after:.2g}"
-            reason = reason.replace(f"{SECONDS} went from {one.before:.2f} to {one.after:.2f}", told)
-        elif series.startswith("share of label value "):
-            series = f"share of “{self.labels[int(series.rsplit(' ', 1)[1])]}”"
-            reason = reason.replace(one.series, series)
         return Change(
-            series=series,
+            series=one.series,
             at=_time(self.facts.work.ended[one.row]),
             assignment=int(self.facts.assignment_no[one.row]),
-            before=before,
-            after=after,
+            before=one.before,
+            after=one.after,
             chance=one.adjusted,
-            reason=reason,
+            reason=one.reason,
         )
 
 
