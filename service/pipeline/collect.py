@@ -52,7 +52,7 @@ async def run(stage: Stage) -> None:
     again = now + timedelta(seconds=rest)
     async with stage.conn.transaction():
         await dues.finish(stage.conn, stage.due, now=now, then={"collect": again} if live else None)
-        await dues.postpone(stage.conn, stage.due, again)  # whatever was posted meanwhile
+        await dues.rest(stage.conn, stage.due, again)  # whatever was posted meanwhile
 
 
 Fetched: TypeAlias = tuple[LiveHit, ListedHit | None, Sequence[HandedIn]]

@@ -229,10 +229,10 @@ async def _save(stage: Stage, job: JobState, decision: Decision, seen: Mapping[i
     then: dict[str, datetime] = {"slice": now} if decision.close else {}
     if wanted or job.open_effects:
         then |= {"publish": now, "settle": now}
-    if decision.score:
-        then["score"] = now
-    if decision.infer:
-        then["infer"] = now
+    for stage_name, closes in (("score", decision.score), ("infer", decision.infer)):
+        if closes:  # nothing more comes in that a rest would save runs for
+            then[stage_name] = now
+            await dues.wake(conn, stage_name, job_no)
     if decision.deliver:
         then["deliver"] = now
     if decision.settle or dropped or decision.close or moved:

@@ -118,7 +118,7 @@ class Engine:
             self._look.set()
 
     async def _run_stage(self, stage: str, subject: int, *, raising: bool = False) -> bool:
-        """Run a stage on a subject if it is due and nobody else runs it; a failure postpones it."""
+        """Run a stage on a subject if it is due and nobody else runs it; one that fails rests."""
         async with self._places, self.service.pool.acquire() as conn:
             due = await dues.claim(conn, stage, subject, self.service.clock.now())
             if due is None:
@@ -130,13 +130,13 @@ class Engine:
             except Exception as error:
                 if raising:
                     raise
-                await self._postpone(conn, due, error)
+                await self._failed(conn, due, error)
             finally:
                 with contextlib.suppress(Exception):  # a lost connection has lost its lock as well
                     await dues.release(conn, stage, subject)
         return True
 
-    async def _postpone(self, conn: Connection, due: Due, error: Exception) -> None:
+    async def _failed(self, conn: Connection, due: Due, error: Exception) -> None:
         key = (due.stage, due.subject)
         STAGE_FAILURES.labels(stage=due.stage).inc()
         failures = self._failures[key] = self._failures.get(key, 0) + 1
@@ -147,7 +147,7 @@ class Engine:
         else:
             log.error("a stage failed", exc_info=error, **facts)
         with contextlib.suppress(Exception):
-            await dues.postpone(conn, due, self.service.clock.now() + timedelta(seconds=wait))
+            await dues.rest(conn, due, self.service.clock.now() + timedelta(seconds=wait))
 
     @contextlib.asynccontextmanager
     async def _doorbell(self) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -65,8 +65,6 @@ async def run(stage: Stage) -> None:
         started_at=started,
         finished_at=now,
     )
-    debounce = stage.service.settings.pipeline.infer_debounce
-    rest = timedelta(seconds=max(debounce, _REST * (now - started).total_seconds()))
     async with conn.transaction():
         await briefs.lock(conn, job_no)
         await _uncount(stage, item, now, closing=job.closing)
@@ -80,7 +78,7 @@ async def run(stage: Stage) -> None:
             now=now,
         )
         await dues.finish(conn, stage.due, now=now, then={"decide": now})
-        await dues.postpone(conn, stage.due, now + rest)
+        await dues.rest(conn, stage.due, now + _REST * (now - started))
 
 
 async def _uncount(stage: Stage, item: Ints, now: datetime, *, closing: bool) -> None:

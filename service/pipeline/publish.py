@@ -131,9 +131,7 @@ class Publisher:
             workers = [e.worker_no for e, _ in happened if e.kind == kind and e.worker_no is not None]
             await gates.known(conn, job_no, workers, barred=barred)
         pipeline = self.stage.service.settings.pipeline
-        await dues.want_some_time(
-            conn, "collect", self.brief.market_no, now + timedelta(seconds=pipeline.collect_every)
-        )
+        await dues.want(conn, "collect", self.brief.market_no, now + timedelta(seconds=pipeline.collect_every))
         # A job that was paused or cancelled meanwhile has HITs to expire. Nothing else is to be decided of new ones.
         debounces = _PATIENCE if all(effect.kind == "create" for effect, _ in happened) else 1
         return {"decide": now + timedelta(seconds=debounces * pipeline.infer_debounce)}

@@ -53,7 +53,6 @@ async def run(stage: Stage) -> None:
         said,
     )
     now = stage.clock.now()
-    rest = max(stage.service.settings.pipeline.infer_debounce, _REST * (now - started).total_seconds())
     async with conn.transaction():
         state = await briefs.lock(conn, job_no)
         found = verdicts(judged, facts)
@@ -62,7 +61,7 @@ async def run(stage: Stage) -> None:
         if spec.trust.rest and not job.closing and state not in _ENDED:
             then |= await _rest(stage, judged, facts, timedelta(seconds=spec.trust.rest_patience), now)
         await dues.finish(conn, stage.due, now=now, then=then)
-        await dues.postpone(conn, stage.due, now + timedelta(seconds=rest))
+        await dues.rest(conn, stage.due, now + _REST * (now - started))
 
 
 def verdicts(judged: Judged, facts: Facts) -> list[Verdict]:

@@ -19,11 +19,6 @@ ON CONFLICT (stage, subject) DO UPDATE SET
     wanted = due.wanted + 1,
     due_at = CASE WHEN due.finished < due.wanted THEN least(due.due_at, excluded.due_at) ELSE excluded.due_at END
 """
-_WANT_SOME_TIME = """
-INSERT INTO due (stage, subject, due_at) VALUES ($1, $2, $3)
-ON CONFLICT (stage, subject) DO UPDATE SET
-    wanted = due.wanted + 1, due_at = CASE WHEN due.finished < due.wanted THEN due.due_at ELSE excluded.due_at END
-"""
 _WANT_ALL = """
 INSERT INTO due (stage, subject, due_at)
 SELECT w.stage, $1, w.at FROM unnest($2::text[], $3::timestamptz[]) AS w (stage, at)
@@ -33,11 +28,19 @@ ON CONFLICT (stage, subject) DO UPDATE SET
 """
 _FINISH = "UPDATE due SET finished = greatest(finished, $3) WHERE stage = $1 AND subject = $2"
 _READY = """
-SELECT stage, subject, wanted FROM due WHERE finished < wanted AND due_at <= $1 ORDER BY due_at
+SELECT stage, subject, wanted FROM due
+WHERE finished < wanted AND greatest(due_at, rests_until) <= $1
+ORDER BY greatest(due_at, rests_until)
 """
-_NEXT = "SELECT min(due_at) FROM due WHERE finished < wanted AND due_at > $1"
-_CLAIM = "SELECT wanted FROM due WHERE stage = $1 AND subject = $2 AND finished < wanted AND due_at <= $3"
-_POSTPONE = "UPDATE due SET due_at = greatest(due_at, $3) WHERE stage = $1 AND subject = $2 AND finished < wanted"
+_NEXT = """
+SELECT min(greatest(due_at, rests_until)) FROM due WHERE finished < wanted AND greatest(due_at, rests_until) > $1
+"""
+_CLAIM = """
+SELECT wanted FROM due
+WHERE stage = $1 AND subject = $2 AND finished < wanted AND greatest(due_at, rests_until) <= $3
+"""
+_REST = "UPDATE due SET rests_until = greatest(rests_until, $3) WHERE stage = $1 AND subject = $2"
+_WAKE = "UPDATE due SET rests_until = '-infinity' WHERE stage = $1 AND subject = $2"
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('assay:' || $1::text || ':' || $2::bigint::text, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('assay:' || $1::text || ':' || $2::bigint::text, 0))"
 
@@ -51,14 +54,8 @@ class Due(Struct, frozen=True):
 
 
 async def want(conn: Connection, stage: str, subject: int, at: datetime) -> None:
-    """Ask for a stage to run on a subject, not before `at`, once the caller's transaction commits."""
+    """Ask for a stage to run on a subject, not before `at` nor in its rest, once the caller's transaction commits."""
     await conn.execute(_WANT, stage, subject, at)
-    await conn.execute(f"NOTIFY {CHANNEL}")
-
-
-async def want_some_time(conn: Connection, stage: str, subject: int, at: datetime) -> None:
-    """Ask for a stage that is to run at `at`, where it is not going to run anyway, be that later."""
-    await conn.execute(_WANT_SOME_TIME, stage, subject, at)
     await conn.execute(f"NOTIFY {CHANNEL}")
 
 
@@ -114,6 +111,11 @@ async def release(conn: Connection, stage: str, subject: int) -> None:
     await conn.execute(_UNLOCK, stage, subject)
 
 
-async def postpone(conn: Connection, due: Due, until: datetime) -> None:
-    """Try a stage that failed again later."""
-    await conn.execute(_POSTPONE, due.stage, due.subject, until)
+async def rest(conn: Connection, due: Due, until: datetime) -> None:
+    """Run a stage on a subject no more before `until`, however early it is wanted."""
+    await conn.execute(_REST, due.stage, due.subject, until)
+
+
+async def wake(conn: Connection, stage: str, subject: int) -> None:
+    """End a stage's rest, as for the last run of a job that is over."""
+    await conn.execute(_WAKE, stage, subject)

@@ -111,7 +111,10 @@ class House:
 
     async def run_now(self, stage):
         """Run a stage of the only subject that has it, whether it is due or not."""
-        want = "UPDATE due SET wanted = wanted + 1, due_at = $2 WHERE stage = $1 RETURNING subject"
+        want = (
+            "UPDATE due SET wanted = wanted + 1, due_at = $2, rests_until = '-infinity' "
+            "WHERE stage = $1 RETURNING subject"
+        )
         [(subject,)] = await self.rows(want, stage, self.clock.now())
         await self.run_stage(stage, subject)
 

@@ -91,7 +91,7 @@ async def test_kills_and_lost_responses_anywhere(house, monkeypatch, seed):
             deaths += 1
             house.engine = Engine(house.service)
         except (Unavailable, Throttled):
-            pass  # the engine proper postpones the stage
+            pass  # the engine proper lets the stage rest
         if await house.state(job) == "done":
             break
         if rng.random() < 0.3:

@@ -206,7 +206,7 @@ class JobLife(RuleBasedStateMachine):
             try:
                 await STAGES[due.stage](Stage(self.service, conn, claimed))
             except MarketError as error:
-                await self.engine._postpone(conn, claimed, error)
+                await self.engine._failed(conn, claimed, error)
             finally:
                 await dues.release(conn, due.stage, due.subject)
 
