@@ -58,9 +58,10 @@ _REPLACE = """
 UPDATE hit SET slots = slots + r.more, replaced = replaced + r.more
 FROM unnest($2::int4[], $3::int2[]) AS r (hit_no, more) WHERE hit.job_no = $1 AND hit.hit_no = r.hit_no
 """
-# What is reserved for more than came is given back: what should come after all is surplus.
+# What is reserved for more than came is given back: what should come after all is surplus. What was pending when it was
+# last listed has come or was given back since, or the market would not have let it be deleted.
 _CLOSED = """
-UPDATE hit SET state = 'closed', closed_at = $3, funded = collected
+UPDATE hit SET state = 'closed', closed_at = $3, funded = collected, pending = 0
 WHERE job_no = $1 AND hit_no = ANY($2::int4[]) AND state <> 'closed' RETURNING hit_no
 """
 # What is missing may be what we have deleted ourselves, and not saved yet.

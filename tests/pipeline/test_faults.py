@@ -399,3 +399,24 @@ async def test_what_is_decided_of_a_hit_that_is_lost_meanwhile_is_decided_again(
     assert met
     assert await house.rows("SELECT kind, state FROM effect WHERE hit_no = 0 AND kind = 'extend'") == []
     assert await house.value("SELECT count(*) FROM effect WHERE state NOT IN ('done', 'dropped')") == 0
+
+
+async def test_a_hit_that_is_closed_has_nothing_pending(house, monkeypatch):
+    """What is handed in after the listing is fetched with the rest; the listing's word that it is pending is over."""
+    job = await house.job(items=["a"], redundancy={"minimum": 2, "maximum": 2})
+    await house.step()
+    [hit] = house.market.hits.values()
+    fetch, last = house.market.handed_in, house.market.accept(hit, "AW2")
+    house.market.work("AW1", "abc".index)
+
+    async def handed_in_meanwhile(market_hit_id):
+        if hit.assignments[last][1] == "accepted":
+            house.market.submit(hit, last, answers_xml([0]))
+        return await fetch(market_hit_id)
+
+    monkeypatch.setattr(house.market, "handed_in", handed_in_meanwhile)
+    await house.step()
+    assert await house.value("SELECT collected FROM hit") == 2
+    await house.rows("UPDATE due SET due_at = due_at + interval '1 day' WHERE stage = 'collect' RETURNING 1")
+    await house.until(house.is_state(job, "done"), steps=20)
+    assert await house.rows("SELECT state, collected, pending FROM hit") == [("closed", 2, 0)]
