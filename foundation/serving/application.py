@@ -87,6 +87,7 @@ def _note(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
             return
         method = str(scope.get("method"))
+        path = scope.get("path_template") or "(none)"
         started = time.perf_counter()
         status = HTTP_500_INTERNAL_SERVER_ERROR
 
@@ -98,9 +99,13 @@ def _note(app: ASGIApp) -> ASGIApp:
 
         try:
             await app(scope, receive, note_status)
+        except Exception as error:
+            # An answer had begun, or it would have become one that tells of it. What is raised here makes the server
+            # close the connection without an end of the body, so that nobody takes it for whole.
+            log.exception("an answer was cut off", method=method, path=path, exc_info=error)
+            raise
         finally:
             seconds = time.perf_counter() - started
-            path = scope.get("path_template") or "(none)"
             REQUEST_SECONDS.labels(method=method, path=path, status=status).observe(seconds)
             write = log.warning if status >= HTTP_500_INTERNAL_SERVER_ERROR else log.debug
             write("request", method=method, path=path, status=status, seconds=round(seconds, 4))

@@ -145,7 +145,7 @@ async def create_job(
         str | None,
         HeaderParameter(
             name="Idempotency-Key",
-            description="makes a repeated request harmless: it answers 200 with the job that the first one made",
+            description="makes a repeated request harmless: for 30 days it answers 200 with the job of the first one",
             pattern=r"^[!-~]{1,255}$",
             required=False,
         ),

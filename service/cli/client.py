@@ -94,7 +94,7 @@ class Api:
             if answer.is_error:
                 answer.read()
                 _check(answer)
-            yield answer.iter_bytes()
+            yield self._whole(answer)
 
     def every(self, path: str, **params: Any) -> Iterator[Any]:
         """Yield all rows of a list, page after page."""
@@ -109,6 +109,14 @@ class Api:
     def close(self) -> None:
         """Let go of connections."""
         self._client.close()
+
+    def _whole(self, answer: httpx.Response) -> Iterator[bytes]:
+        try:
+            yield from answer.iter_bytes()
+        except httpx.RemoteProtocolError:  # the status was sent before it could be known
+            raise UnreachableError(
+                f"{self.url} broke off before its answer was whole; try again, and see its log if that is no help"
+            ) from None
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -96,6 +97,31 @@ async def test_requests_at_once_with_one_key_make_one_job(api: Api) -> None:
     answers = await asyncio.gather(*(api("POST", "/jobs", json=SPEC, headers=headers) for _ in range(6)))
     assert sorted(answer.status_code for answer in answers) == [200] * 5 + [201]
     assert len({answer.json()["job_id"] for answer in answers}) == 1
+
+
+async def test_a_key_is_known_for_thirty_days_and_old_ones_are_let_go(api: Api) -> None:
+    old, known = {"Idempotency-Key": "order-3"}, {"Idempotency-Key": "order-4"}
+    first = await api("POST", "/jobs", json=SPEC, headers=old)
+    kept = await api("POST", "/jobs", json=SPEC, headers=known)
+    now = api.service.clock.now()
+    async with api.service.pool.acquire() as conn:
+        age = "UPDATE idempotency SET created_at = $3 WHERE team_id = $1 AND key = $2"
+        await conn.execute(age, api.team_id, "order-4", now - timedelta(days=30) + timedelta(microseconds=1))
+        await conn.execute(age, api.team_id, "order-3", now - timedelta(days=30))
+        await conn.execute(
+            """INSERT INTO idempotency SELECT $1, 'old-' || n, decode(repeat('00', 32), 'hex'), 'job', $2
+            FROM generate_series(1, 150) AS n""",
+            api.team_id,
+            now - timedelta(days=31),
+        )
+        assert (await api("POST", "/jobs", json=SPEC, headers=known)).json() == kept.json()
+        again = await api("POST", "/jobs", json=SPEC | {"name": "Other"}, headers=old)
+        assert (again.status_code, again.json()["job_id"] == first.json()["job_id"]) == (201, False), "as if it was new"
+        assert (await api("POST", "/jobs", json=SPEC | {"name": "Other"}, headers=old)).json() == again.json()
+        left = "SELECT count(*) FROM idempotency WHERE team_id = $1"
+        assert await conn.fetchval(left, api.team_id) == 52, "a hundred go at a time"
+        await api("POST", "/jobs", json=SPEC, headers={"Idempotency-Key": "order-5"})
+        assert await conn.fetchval(left, api.team_id) == 3
 
 
 async def test_launch_names_the_gold_that_is_needed(api: Api) -> None:

@@ -6,10 +6,15 @@ import asyncio
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from pyarrow import parquet
 
+from service.api import exports
+from service.store import labels as stored_labels
+from service.store.dues import Connection
 from tests.api.facts import Facts, watched_job
 from tests.cli.conftest import EXAMPLES, Shell
 
@@ -126,6 +131,39 @@ async def test_labels_are_exported_whole_or_not_at_all(shell: Shell, tmp_path: P
     assert left == [file], "no part of a file is left behind"
     nowhere = await shell("labels", "export", job_id, "--output", str(tmp_path / "no" / "such.csv"))
     assert (nowhere.exit_code, "cannot write to" in nowhere.output) == (2, True)
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+async def test_an_export_whose_database_goes_away_is_never_taken_for_whole(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """The status has been sent by then: the answer is broken off, so that every client sees that it is not whole."""
+    job_id = (await shell("job", "create", PETS, "--items", ITEMS)).stdout.strip()
+    page = stored_labels.page
+
+    async def cut_off(conn: Connection, job_no: int, *, after: int, **asked: Any) -> Any:
+        if after >= 0:
+            await conn.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return await page(conn, job_no, after=after, **asked)
+
+    monkeypatch.setattr(exports, "_AT_ONCE", 5)
+    monkeypatch.setattr(stored_labels, "page", cut_off)
+    url, key = f"{shell.url}/v1/jobs/{job_id}/labels", {"Authorization": f"Bearer {shell.api.key}"}
+    async with httpx.AsyncClient() as client, client.stream("GET", url, params={"format": form}, headers=key) as answer:
+        assert answer.status_code == 200
+        with pytest.raises(httpx.RemoteProtocolError):
+            await answer.aread()
+    target = tmp_path / f"labels.{form}"
+    target.write_text("what was there")
+    for args in (("--output", str(target)), ()):
+        broken = await shell("labels", "export", job_id, "--format", form, *args)
+        said = (
+            f"assay: {shell.url} broke off before its answer was whole; try again, and see its log if that is no help\n"
+        )
+        assert (broken.exit_code, broken.stderr) == (3, said)
+    assert target.read_text() == "what was there"
+    left = [*tmp_path.glob("*"), *tmp_path.glob(".*")]  # noqa: ASYNC240 - a test waits for nothing else
+    assert left == [target]
 
 
 async def test_workers_are_listed_the_best_first(shell: Shell, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import socket
 import httpx
 import pytest
 from litestar import Response, get
+from litestar.response import Stream
+from structlog.testing import capture_logs
 
 from foundation.errors import PlainError
 from foundation.serving.application import create_application
@@ -24,6 +26,15 @@ def port():
 @get("/fail")
 async def fail() -> str:
     raise LookupError("hush")
+
+
+@get("/half")
+async def half() -> Stream:
+    async def body():
+        yield b"half"
+        raise LookupError("hush")
+
+    return Stream(body())
 
 
 async def fine() -> None:
@@ -63,6 +74,21 @@ async def test_a_failure_shows_nothing_of_itself_and_is_counted(port):
     assert answer.status_code == 500
     assert "hush" not in answer.text
     assert 'assay_request_seconds_count{method="GET",path="/fail",status="500"} 1.0' in metrics.text
+
+
+async def test_an_answer_that_fails_half_way_is_broken_off_and_logged(port):
+    """Its status has been sent: without the last chunk of the body, no client takes it for whole."""
+    async with serving(create_application([half], checks={}), "127.0.0.1", port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /half HTTP/1.1\r\nHost: assay\r\n\r\n")
+        with capture_logs() as logged:
+            answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\n4\r\nhalf\r\n"), "there is no chunk of length 0"
+    [error] = [line for line in logged if line["log_level"] == "error"]
+    assert (error["event"], error["path"]) == ("an answer was cut off", "/half")
+    assert "hush" in repr(error["exc_info"].__cause__)
 
 
 async def test_a_port_that_is_taken_is_refused(port):
