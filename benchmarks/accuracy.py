@@ -5,7 +5,8 @@
 Each set is a folder with labels.csv (task, worker, label) and truth.csv (task, label). Truth is read only when a
 result is final. Where labels tie, each counts its share. With ``--gold N``, N items drawn at random are told as gold,
 and are not scored; the figures are then means over ``--draws`` draws. ``--made-up N`` measures on N crowds of each
-kind of `benchmarks.crowds` instead, and gives their means; ``--markdown`` prints the tables of docs/accuracy.md.
+kind of `benchmarks.crowds` instead, and gives their means; ``--thinned N`` does on N smaller versions of each set, in
+each way of `benchmarks.thinned`. ``--markdown`` prints the tables of docs/accuracy.md.
 
 Every row ends with the mean over sets and, for accuracy, with how far the worst set or crowd is from majority vote.
 """
@@ -27,10 +28,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aggregation import LabelTable, aggregate, metrics
+from benchmarks import thinned
 from benchmarks.crowds import KINDS, crowd
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 MODELS = [
     "majority",
@@ -45,6 +47,7 @@ MODELS = [
     "mace",
     "auto",
 ]
+FEWEST = 20  # items whose truth is known, for a thinned set to say anything
 CROWDKIT = [f"crowdkit:{name}" for name in ("MajorityVote", "Wawa", "DawidSkene", "OneCoinDawidSkene", "GLAD", "MACE")]
 
 
@@ -79,6 +82,14 @@ def read_all(sets: str | Path | None, only: Sequence[str] | None = None) -> dict
     if not recorded:
         raise SystemExit(f"no folder in {sets} has a labels.csv and a truth.csv")
     return recorded
+
+
+def thin(sets: Iterable[Recorded], kind: str, count: int) -> Iterator[Recorded]:
+    """Yield smaller versions of all sets, but for those that are left with hardly any truth."""
+    for recorded, seed in itertools.product(sets, range(count)):
+        fewer = Recorded(*thinned.thinned(recorded.table, recorded.truth, kind, seed))
+        if (fewer.truth >= 0).sum() >= FEWEST:
+            yield fewer
 
 
 def measure(recorded: Recorded, method: str, n_gold: int, draws: int) -> dict[str, float]:
@@ -119,12 +130,16 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--made-up", type=int, default=0, metavar="N", help="crowds of each kind, instead of sets")
+    parser.add_argument("--thinned", type=int, default=0, metavar="N", help="smaller versions of each set")
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
     if options.made_up:
         groups = {kind: [Recorded(*crowd(kind, seed)) for seed in range(options.made_up)] for kind in KINDS}
     else:
-        groups = {name: [answers] for name, answers in read_all(options.sets, options.only).items()}
+        sets = read_all(options.sets, options.only)
+        groups = {name: [answers] for name, answers in sets.items()}
+        if options.thinned:
+            groups = {kind: [*thin(sets.values(), kind, options.thinned)] for kind in thinned.KINDS}
     warnings.simplefilter("ignore")
     floor = [
         measure(answers, "majority", options.gold, options.draws)["accuracy"]
@@ -140,7 +155,9 @@ def main() -> None:
             report[model][name] = mean(figures)
         report[model]["mean"] = mean(list(report[model].values())) | {"against_majority": min(above)}
     if options.json:
-        print(json.dumps({"gold": options.gold, "made_up": options.made_up, "models": report}))
+        print(
+            json.dumps({"gold": options.gold, "made_up": options.made_up, "thinned": options.thinned, "models": report})
+        )
         return
     show(report, list(groups), markdown=options.markdown)
 
