@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from foundation.postgres.pool import create_pool
-from service.sharing import Sharing
+from service.sharing import Keeping, Sharing
 from service.store import pace
 
 if TYPE_CHECKING:
@@ -21,17 +21,26 @@ if TYPE_CHECKING:
 SCHEMA = "assay"
 # Of reports over all of a job's answers; each may take seconds of a core and a gigabyte for some ten million answers.
 _REPORTS_AT_ONCE = 2
+# A worker report over a million answers by 20,000 workers takes some 90 MB.
+_REPORTS_KEPT_BYTES = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process' hold on the world: its database, its markets, its clock and its settings."""
+    """One process' hold on the world: its database, its markets, its clock and its settings.
+
+    `reports` makes what is computed over all of a job's answers; `kept_reports` what is asked for page by page.
+    """
 
     pool: asyncpg.Pool
     clock: Clock
     settings: Settings
     markets: Mapping[str, Market]
     reports: Sharing = field(default_factory=lambda: Sharing(_REPORTS_AT_ONCE))
+    kept_reports: Keeping = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kept_reports", Keeping(self.reports, _REPORTS_KEPT_BYTES))
 
     @classmethod
     async def open(

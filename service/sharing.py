@@ -1,10 +1,11 @@
-"""Costly work that many may ask for at once: done once for all who ask before it begins, and few at a time."""
+"""Costly work that many may ask for: done once for all who ask, few at a time, and kept while its facts stand."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -41,3 +42,60 @@ class Sharing:
             return await work()
         finally:
             self._free.release()
+
+
+class Made(NamedTuple, Generic[T]):
+    """What was made, of which version of the facts, and about how many bytes it takes to keep it."""
+
+    version: Hashable
+    value: T
+    size: int
+
+
+class Keeping:
+    """Keeps what was made of facts for as long as these stand as they were, within a bound of memory.
+
+    Parameters
+    ----------
+    share : Sharing
+        What makes it.
+    at_most : int
+        Bytes of all that is kept. What was not asked for the longest goes first; what is larger alone is not kept.
+    """
+
+    def __init__(self, share: Sharing, at_most: int) -> None:
+        self._share, self._at_most = share, at_most
+        self._kept: OrderedDict[Hashable, Made[Any]] = OrderedDict()
+        self._making: dict[tuple[Hashable, Hashable], asyncio.Task[Made[Any]]] = {}
+
+    async def __call__(self, key: Hashable, version: Hashable, make: Callable[[], Awaitable[Made[T]]]) -> T:
+        """Return what is kept of this version, or make it.
+
+        Parameters
+        ----------
+        version : hashable
+            Of the facts, as the caller has just read it. It never comes back once it was another.
+        make : callable () -> Made
+            Reads the facts and their version as of one moment.
+        """
+        kept: Made[T] | None = self._kept.get(key)
+        if kept is not None and kept.version == version:
+            self._kept.move_to_end(key)
+            return kept.value
+        task: asyncio.Task[Made[T]] | None = self._making.get((key, version))
+        if task is None:
+            # Whoever asks while it is made, and has read the same version, gets facts that are no older.
+            task = self._making[key, version] = asyncio.create_task(self._make(key, version, make))
+        return (await asyncio.shield(task)).value
+
+    async def _make(self, key: Hashable, version: Hashable, make: Callable[[], Awaitable[Made[T]]]) -> Made[T]:
+        try:
+            made = await self._share(key, make)
+        finally:
+            del self._making[key, version]
+        self._kept.pop(key, None)
+        if made.size <= self._at_most:
+            self._kept[key] = made
+            while sum(one.size for one in self._kept.values()) > self._at_most:
+                self._kept.popitem(last=False)
+        return made

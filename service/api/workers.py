@@ -24,12 +24,15 @@ from service.api.trust import TrustChange
 from service.api.worker_tables import as_csv, as_ndjson, as_parquet
 from service.app import Service
 from service.console.worker_pages import job_page, worker_page
+from service.sharing import Made
 from service.spec import read_spec
 from service.store import trust, worker_facts
 from service.store.jobs import Job
 from service.store.keys import Caller
 from service.store.trust import Change
-from service.worker_report import Part, Sort, State, Worker, WorkerReport
+from service.worker_columns import Columns
+from service.worker_report import Sort, WorkerReport
+from service.worker_view import Part, State, Worker
 
 PARQUET: Final = "application/vnd.apache.parquet"
 HTML: Final = "text/html"
@@ -101,6 +104,7 @@ async def list_workers(
     kind = f"workers {sort} {down}"
     after = _position(cursor, kind)
     report, name = await load(service, caller, job_id)
+    identify = "workers:identify" in caller.scopes
 
     def choose() -> list[int]:
         keep = report.chosen(state=trust_state, drifting=drifting, least_answers=least_answers)
@@ -108,18 +112,19 @@ async def list_workers(
 
     places = await asyncio.to_thread(choose)
     if form == "parquet":
-        return Response(await asyncio.to_thread(as_parquet, report, places), media_type=PARQUET)
+        table = await asyncio.to_thread(as_parquet, report, places, identify=identify)
+        return Response(table, media_type=PARQUET)
     if form == "html":
-        page = await asyncio.to_thread(lambda: job_page(name, [report.view(place) for place in places]))
+        page = await asyncio.to_thread(job_page, name, report, places, identify=identify)
         return Response(page.encode(), media_type=HTML, headers=_ALONE)
     if form != "json":
-        pieces = (as_csv if form == "csv" else as_ndjson)(report, places)
+        pieces = (as_csv if form == "csv" else as_ndjson)(report, places, identify=identify)
         return Stream(_stream(pieces), media_type=_PIECES[form])
-    shown = await asyncio.to_thread(lambda: [report.view(place) for place in places[:limit]])
+    shown = await asyncio.to_thread(Columns(report, places[:limit]).views, identify=identify)
     following = None
     if len(places) > limit:
         last = places[limit - 1]
-        following = write_cursor(kind, repr(float(report.figure(sort)[last])), int(report.numbers[last]))
+        following = write_cursor(kind, repr(float(report.sorted_by(sort)[last])), int(report.numbers[last]))
     return Response(Page(shown, following))
 
 
@@ -147,20 +152,20 @@ async def get_worker(
         raise not_found("worker in this job")
     async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
-        history = await trust.history(conn, job.job_no, report.facts.workers[place].worker_no)
-    told = await asyncio.to_thread(alone, report, place, history)
+        history = await trust.history(conn, job.job_no, report.workers[place].worker_no)
+    told = await asyncio.to_thread(alone, report, place, history, identify="workers:identify" in caller.scopes)
     if form_of(request, form, _ALONE_FORMS) == "html":
         page = await asyncio.to_thread(worker_page, name, told, told.reason, told.history, told.over_time)
         return Response(page.encode(), media_type=HTML, headers=_ALONE)
     return Response(told)
 
 
-def alone(report: WorkerReport, place: int, history: Sequence[Change]) -> WorkerAlone:
+def alone(report: WorkerReport, place: int, history: Sequence[Change], *, identify: bool) -> WorkerAlone:
     """Show all that is known of one worker."""
-    shown = report.view(place)
+    [shown] = Columns(report, [place]).views(identify=identify)
     return WorkerAlone(
         **{name: getattr(shown, name) for name in Worker.__struct_fields__},
-        reason=report.facts.workers[place].reason,
+        reason=report.workers[place].reason,
         history=[
             TrustChange(one.revision, one.at, one.state, one.by, one.reason, one.evidence)  # type: ignore[arg-type]
             for one in history
@@ -170,20 +175,21 @@ def alone(report: WorkerReport, place: int, history: Sequence[Change]) -> Worker
 
 
 async def load(service: Service, caller: Caller, job_id: str) -> tuple[WorkerReport, str]:
-    """Load a job's facts and compute its report beside the event loop; also returns the job's name."""
+    """Return a job's report, made beside the event loop where the facts have changed, and the job's name."""
     async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
-    identify = "workers:identify" in caller.scopes
-    report = await service.reports(("workers", job.job_no, identify), partial(_report, service, job, identify=identify))
+        version = await worker_facts.version(conn, job.job_no)
+    report = await service.kept_reports(("workers", job.job_no), version, partial(_report, service, job))
     return report, job.name
 
 
-async def _report(service: Service, job: Job, *, identify: bool) -> WorkerReport:
+async def _report(service: Service, job: Job) -> Made[WorkerReport]:
     spec = read_spec(job.spec)
     labels = list(spec.task.labels)
     async with service.pool.acquire() as conn:
         facts = await worker_facts.load(conn, job.job_no, n_labels=len(labels), reward_cents=spec.reward_cents)
-    return await asyncio.to_thread(WorkerReport.of, facts, labels, identify=identify)
+    report = await asyncio.to_thread(WorkerReport.of, facts, labels)
+    return Made(facts.version, report, report.size)
 
 
 def _position(cursor: str | None, kind: str) -> tuple[float, int] | None:
@@ -200,7 +206,7 @@ def _position(cursor: str | None, kind: str) -> tuple[float, int] | None:
 
 def _ordered(report: WorkerReport, sort: Sort, keep: Any, after: tuple[float, int] | None, *, down: bool) -> list[int]:
     """Return the places of the chosen workers, sorted by a figure, then by number; what is not known comes last."""
-    figure = report.figure(sort)
+    figure = report.sorted_by(sort)
     value = np.where(np.isnan(figure), math.inf, -figure if down else figure)
     if after is not None:
         last, number = after

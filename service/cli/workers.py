@@ -14,7 +14,8 @@ from rich.table import Column, Table
 
 from service.cli.client import JOB, Api, with_api, write_json
 from service.cli.labels import write_file
-from service.worker_report import Sort, State
+from service.worker_report import Sort
+from service.worker_view import State
 
 _FORMS = {".csv": "csv", ".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson", ".html": "html"}
 

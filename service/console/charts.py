@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 460, 220
@@ -63,9 +64,9 @@ def _frame(
     )
 
 
-def histogram(title: str, values: Iterable[float | None], x_name: str) -> Markup:
-    """Draw how many workers have which figure; figures beyond the 99th percentile stand at it."""
-    known = np.array([value for value in values if value is not None])
+def histogram(title: str, values: npt.NDArray[np.float64], x_name: str) -> Markup:
+    """Draw how many workers have which figure, NaN where it is not known; what exceeds the 99th percentile is at it."""
+    known = values[np.isfinite(values)]
     if not known.size:
         return nothing(title)
     known = np.minimum(known, np.quantile(known, 0.99))
@@ -122,5 +123,5 @@ def line(title: str, values: Sequence[float | None], most: float, x_name: str, y
 
 
 def nothing(title: str) -> Markup:
-    """Say that there is nothing to draw yet."""
-    return Markup("<figure><figcaption>{}</figcaption><p>Nothing is known yet.</p></figure>").format(title)
+    """Say that there is nothing to draw."""
+    return Markup("<figure><figcaption>{}</figcaption><p>Nothing is known.</p></figure>").format(title)

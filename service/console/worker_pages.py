@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 from msgspec import UNSET
 
 from service.console.charts import dots, histogram, line
-from service.worker_report import Part, Worker
+from service.worker_columns import Columns
+from service.worker_report import WorkerReport
+from service.worker_view import Part, Worker
 
 LISTED = 500  # workers with a row of their own; the figures and charts are of all
 _DOTS = 2000
@@ -20,7 +24,7 @@ _STYLE = """
 :root{color-scheme:light dark;--line:#d5d7de;--soft:#5b6070;--mark:#2563a8}
 @media(prefers-color-scheme:dark){:root{--line:#3a3d46;--soft:#a5a9b8;--mark:#7db0ee}}
 body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:82rem;padding:1rem 1.5rem 4rem}
-.charts{display:grid;margin:1rem 0;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1rem}
+.charts{display:grid;margin:1rem 0;grid-template-columns:repeat(auto-fit,minmax(min(22rem,100%),1fr));gap:1rem}
 figure{margin:0;border:1px solid var(--line);border-radius:.4rem;padding:.6rem}figcaption{font-weight:600}
 figure p,.soft{color:var(--soft);font-size:.85rem;margin:.2rem 0}svg{width:100%;height:auto}
 svg text{font-size:11px;fill:var(--soft)}rect,circle{fill:var(--mark)}circle{fill-opacity:.7}
@@ -28,8 +32,11 @@ svg text{font-size:11px;fill:var(--soft)}rect,circle{fill:var(--mark)}circle{fil
 .grid{stroke:var(--line)}.line{fill:none;stroke:var(--mark);stroke-width:2}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:.2rem .5rem;border-bottom:1px solid var(--line);white-space:nowrap;vertical-align:top}
-th{white-space:normal;vertical-align:bottom}.text{text-align:left}td.long{white-space:normal;overflow-wrap:anywhere}
+th{white-space:normal;vertical-align:bottom}.text{text-align:left}td.long{white-space:normal;overflow-wrap:anywhere;min-width:20rem}
+h1,h2{overflow-wrap:anywhere}
 """
+_HEADS = ("worker", "trust", "answers", "gold", "at least", "quality", "spammer score", "agreement", "s/answer",
+          "$/hour", "¢/right", "changes", "market's id")  # fmt: skip
 _WORDS = re.compile(r"[^\W\d_]|\d-\d")
 _LONG = 60  # characters: longer text is broken over lines
 _UNKNOWN = "not known"
@@ -59,53 +66,63 @@ class Stood(Protocol):
         """Why."""
 
 
-def job_page(name: str, workers: Sequence[Worker]) -> str:
+def job_page(name: str, report: WorkerReport, places: Sequence[int], *, identify: bool) -> str:
     """Return the page of a job's workers, in the order that was asked for."""
-    at_work = [one for one in workers if one.answers]
+    chosen = Columns(report, places)
+    figure = {name: chosen.figure(name) for name in report.figures}
+    standing = report.states[np.asarray(places, dtype=np.int64)]
     states = ", ".join(
-        f"{sum(one.state == state for one in workers):,} {state}"
-        for state in ("trusted", "probation", "watched", "suspended")
+        f"{np.count_nonzero(standing == state):,} {state}" for state in ("trusted", "probation", "watched", "suspended")
     )
-    pay = sum(one.pay_cents for one in workers)
+    changes = [(number, change) for number, found in enumerate(chosen.changes) for change in found]
     summary = (
-        f"{len(workers):,} workers: {states}. {sum(one.answers for one in workers):,} answers; ${pay / 100:,.2f} paid; "
-        f"{sum(bool(one.drift) for one in workers):,} with a change in their work."
+        f"{len(places):,} workers: {states}. {figure['answers'].sum():,} answers; "
+        f"${figure['pay_cents'].sum() / 100:,.2f} paid; {sum(map(bool, chosen.changes)):,} with a change in their work."
     )
-    step = max(1, -(-len(at_work) // _DOTS))
-    points = [
-        (float(one.answers), one.quality, one.state, one.worker) for one in at_work[::step] if one.quality is not None
-    ]
-    rows = [
-        (one.worker, one.state, one.answers, f"{one.gold.right}/{one.gold.total}" if one.gold.total else "",
-         _share(one.gold.low if one.gold.total else None),
-         _two(one.quality), _two(one.spammer_score), _share(one.agreement.share), _two(one.seconds_per_answer),
-         _two(one.pay_per_hour_cents, 100), _two(one.cost_per_right_cents), len(one.drift) or "",
-         "" if one.market_worker_id is UNSET else one.market_worker_id)
-        for one in workers[:LISTED]
-    ]  # fmt: skip
-    heads = ("worker", "trust", "answers", "gold", "at least", "quality", "spammer score", "agreement", "s/answer",
-             "$/hour", "¢/right", "changes", "market's id")  # fmt: skip
+    at_work = figure["answers"] > 0
+    gold = np.where(figure["gold_total"] > 0, figure["gold_low"], np.nan)
     charts = (
-        dots(
-            "Quality by answers" + (f", one worker in {step}" if step > 1 else ""), points, "answers", "quality",
-            "red suspended, orange watched, green trusted, blue probation",
-        ),
-        histogram("Accuracy that gold shows, low end", (o.gold.low for o in at_work if o.gold.total), "accuracy"),
-        histogram("Agreement with others", (one.agreement.share for one in at_work), "share of the others' answers"),
-        histogram("Time for an answer", (one.seconds_per_answer for one in at_work), "active seconds"),
-        histogram("Pay for an hour", (_over(one.pay_per_hour_cents) for one in at_work), "US dollars"),
-        histogram("Cost of a right answer", (one.cost_per_right_cents for one in at_work), "cents"),
-    )  # fmt: skip
-    more = "" if len(workers) <= LISTED else f"The first {LISTED} of {len(workers):,}; CSV and Parquet have all."
-    changes = [(change.at, one.worker, change.reason) for one in workers for change in one.drift]
+        _quality_by_answers(chosen, np.flatnonzero(at_work), figure),
+        histogram("Accuracy that gold shows, low end", gold[at_work], "accuracy"),
+        histogram("Agreement with others", figure["agreement"][at_work], "share of the others' answers"),
+        histogram("Time for an answer", figure["seconds_per_answer"][at_work], "active seconds"),
+        histogram("Pay for an hour", figure["pay_per_hour_cents"][at_work] / 100, "US dollars"),
+        histogram("Cost of a right answer", figure["cost_per_right_cents"][at_work], "cents"),
+    )
+    listed = Columns(report, places[:LISTED]).views(identify=identify)
+    more = "" if len(places) <= LISTED else f"The first {LISTED} of {len(places):,}; CSV and Parquet have all."
+    told = sorted((change.at, chosen.rows[number].worker_id, change.reason) for number, change in changes)
     body = Markup('<p>{}</p><div class="charts">{}</div><h2>Workers</h2><p class="soft">{}</p>{}{}').format(
         summary,
         Markup("").join(charts),
         more,
-        _table(heads, rows),
-        _section("Changes", ("when", "worker", "what"), sorted(changes)[:LISTED]),
+        _table(_HEADS if identify else _HEADS[:-1], [_row(one)[: None if identify else -1] for one in listed]),
+        _section("Changes", ("when", "worker", "what"), told[:LISTED]),
     )
     return _page(f"Workers of {name}", body)
+
+
+def _quality_by_answers(chosen: Columns, at_work: npt.NDArray[np.int64], figure: Mapping[str, Any]) -> Markup:
+    step = max(1, -(-at_work.size // _DOTS))
+    points = [
+        (float(figure["answers"][at]), float(figure["quality"][at]), chosen.rows[at].state, chosen.rows[at].worker_id)
+        for at in at_work[::step].tolist()
+        if np.isfinite(figure["quality"][at])
+    ]
+    return dots(
+        "Quality by answers" + (f", one worker in {step}" if step > 1 else ""), points, "answers", "quality",
+        "red suspended, orange watched, green trusted, blue probation",
+    )  # fmt: skip
+
+
+def _row(one: Worker) -> tuple[Any, ...]:
+    return (
+        one.worker, one.state, one.answers, f"{one.gold.right}/{one.gold.total}" if one.gold.total else "",
+        _share(one.gold.low if one.gold.total else None),
+        _two(one.quality), _two(one.spammer_score), _share(one.agreement.share), _two(one.seconds_per_answer),
+        _two(one.pay_per_hour_cents, 100), _two(one.cost_per_right_cents), len(one.drift) or "",
+        one.market_worker_id,
+    )  # fmt: skip
 
 
 def worker_page(name: str, one: Worker, reason: str, history: Iterable[Stood], over_time: Sequence[Part]) -> str:
@@ -189,10 +206,6 @@ def _kind(names: str) -> Markup:
 def _of_gold(one: Worker) -> str:
     gold = one.gold
     return f"{gold.right} of {gold.total}; {gold.low:.0%} to {gold.high:.0%} accurate (90%)" if gold.total else ""
-
-
-def _over(cents: float | None) -> float | None:
-    return None if cents is None else cents / 100
 
 
 def _share(value: float | None) -> str:

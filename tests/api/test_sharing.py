@@ -1,12 +1,13 @@
-"""Reports that many ask for at once: made once for all who asked before, few at a time, and never from older facts."""
+"""Reports that many ask for: made once for all who ask, few at a time, kept in bounds, and never from older facts."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from service.sharing import Sharing
+from service.sharing import Keeping, Made, Sharing
 
 
 class Work:
@@ -71,3 +72,62 @@ async def test_who_goes_away_stops_it_for_nobody_else_and_a_failure_is_everybody
         with pytest.raises(ValueError, match="no facts"):
             await one
     assert await share("c", work) == 3, "it is free again"
+
+
+class Facts:
+    """Facts that change, and reports of them that take ten bytes each."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.made: list[str] = []
+
+    def of(self, job: str) -> Callable[[], Awaitable[Made[str]]]:
+        async def make() -> Made[str]:
+            version = self.version
+            await turns()
+            self.made.append(f"{job}{version}")
+            return Made(version, f"{job}{version}", 10)
+
+        return make
+
+
+async def test_what_is_kept_is_given_until_the_facts_change() -> None:
+    keep, facts = Keeping(Sharing(2), 100), Facts()
+    first = asyncio.create_task(keep("a", 0, facts.of("a")))
+    await turns()
+    others = [asyncio.create_task(keep("a", 0, facts.of("a"))) for _ in range(9)]
+    assert {await first, *await asyncio.gather(*others), await keep("a", 0, facts.of("a"))} == {"a0"}
+    assert facts.made == ["a0"], "those who read the same version share it once it is begun, too"
+    facts.version = 1
+    assert [await keep("a", 1, facts.of("a")) for _ in range(2)] == ["a1", "a1"]
+    facts.version = 2
+    assert await keep("a", 1, facts.of("a")) == "a1", "whoever has read an older version gets what is of it"
+    assert facts.made == ["a0", "a1"]
+
+
+async def test_what_changed_while_it_was_asked_for_is_kept_as_what_it_is() -> None:
+    keep, facts = Keeping(Sharing(1), 100), Facts()
+    facts.version = 1
+    assert await keep("a", 0, facts.of("a")) == "a1"
+    assert (await keep("a", 1, facts.of("a")), facts.made) == ("a1", ["a1"])
+
+
+async def test_what_was_not_asked_for_the_longest_goes_first_and_what_is_too_large_is_not_kept() -> None:
+    keep, facts = Keeping(Sharing(1), 25), Facts()
+    for job in ("a", "b", "a", "c", "a", "b"):
+        assert await keep(job, 0, facts.of(job)) == f"{job}0"
+    assert facts.made == ["a0", "b0", "c0", "b0"]
+    small = Keeping(Sharing(1), 9)
+    assert [await small("d", 0, facts.of("d")) for _ in range(2)] == ["d0", "d0"]
+    assert facts.made[4:] == ["d0", "d0"]
+
+
+async def test_a_failure_is_not_kept() -> None:
+    keep, facts = Keeping(Sharing(1), 100), Facts()
+
+    async def fail() -> Made[str]:
+        raise ValueError("no facts")
+
+    with pytest.raises(ValueError, match="no facts"):
+        await keep("a", 0, fail)
+    assert await keep("a", 0, facts.of("a")) == "a0"

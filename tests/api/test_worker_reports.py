@@ -14,6 +14,7 @@ from pyarrow import parquet
 from selectolax.lexbor import LexborHTMLParser
 
 from service.api.auth import SCOPES
+from service.store import worker_facts
 from tests.api.conftest import SPEC, Api, golds, items
 from tests.api.facts import Facts, watched_job
 
@@ -107,6 +108,36 @@ async def test_every_format_says_the_same(api: Api, watched: tuple[str, Facts, l
         assert datetime.fromisoformat(cells["first_seen_at"]) == row["first_seen_at"]
         assert row["first_seen_at"] == datetime.fromisoformat(one["first_seen_at"])
         assert cells["market_worker_id"] == row["market_worker_id"] == one["market_worker_id"]
+
+
+async def test_pages_and_filters_are_of_one_computation_until_something_changes(
+    api: Api, watched: tuple[str, Facts, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, facts, workers = watched
+    loads, load = [], worker_facts.load
+
+    async def counted(*args: Any, **kwargs: Any) -> Any:
+        loads.append(args)
+        return await load(*args, **kwargs)
+
+    monkeypatch.setattr(worker_facts, "load", counted)
+    path = f"/jobs/{job_id}/workers"
+    without = await api.as_key("workers:read")
+    asked = ("", "?limit=2&sort=pay", "?state=watched", "?format=csv", "?format=html", f"/{workers[0]}")
+    for one in (*asked, *asked):
+        assert "AW0-" not in (await without("GET", f"{path}{one}")).text
+    shown = [(await api("GET", f"{path}{one}")).text for one in asked]
+    assert ["AW0-" in one for one in shown] == [True, True, False, True, True, True], "the same, to others"
+    assert len(loads) == 1
+    word = {"state": "watched", "reason": "in a hurry"}
+    assert (await api("PUT", f"{path}/{workers[3]}/trust", json=word)).status_code == 200
+    assert [one["worker"] for one in await rows(api, job_id, state="watched")] == [workers[3]]
+    await facts.answers(await facts.hit([]), 0, [(0, 1)], later=10_000)
+    assert (await rows(api, job_id))[0]["answers"] == 61
+    edit = {"external_id": "gold-0", "accepted": [{"label": "dog", "reason": "it barks"}], "cause": "it was wrong"}
+    assert (await api("POST", f"/jobs/{job_id}/gold/corrections", json={"corrections": [edit]})).status_code == 200
+    assert (await rows(api, job_id))[0]["gold"]["right"] == 19
+    assert len(loads) == 4
 
 
 @pytest.mark.parametrize(("sort", "order"), [("quality", None), ("pay_per_hour", "asc"), ("first_seen", None)])
