@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aggregation.arrays import Bools
-from benchmarks.gate.job import View
+from aggregation.result import Result
+from benchmarks.gate.job import View, fitted
 from gold.ask import AskPolicy, chance_bad, gold_rate
-from gold.rescore import Consensus, implied_by_others
+from gold.evidence import Answers
+from gold.rescore import Consensus, Infer, Scoring, rescore
 from gold.sequential import HEAD, Rules, enough, gold_ratios
-from gold.standing import WATCHED, Standing, judge
+from gold.standing import WATCHED
 from gold.worth import RestPolicy, resting
 
 
@@ -78,19 +80,19 @@ class LastGolds:
 
 @dataclass
 class Assay:
-    """The policy of `gold`. Gold moves the walks at once; with each run of the consensus all is judged anew."""
+    """The policy of `gold`. Gold moves the walks at once; before each run of the consensus everybody is scored anew."""
 
     n_labels: int
     name: str = "assay"
     rules: Rules = field(default_factory=Rules)
     policy: AskPolicy = field(default_factory=AskPolicy)
     rest: RestPolicy = field(default_factory=RestPolicy)
-    standing: Standing | None = None
+    scoring: Scoring | None = None
     gold: dict[int, float] = field(default_factory=dict)
     both: dict[int, float] = field(default_factory=dict)
 
     def gold_for(self, worker: int, bundle: int, rng: np.random.Generator) -> int:
-        base = self.policy.base_rate if self.standing is None else self.standing.base_rate
+        base = self.policy.base_rate if self.scoring is None else self.scoring.standing.base_rate
         walk = np.array(self.both.get(worker, np.log(HEAD)))
         rate = float(gold_rate(chance_bad(walk, base), self.policy))
         return int(bundle * rate / (1 - rate) + rng.random())
@@ -103,26 +105,37 @@ class Assay:
         return enough(self.gold[worker], self.both[worker], self.rules)
 
     def suspended(self, view: View) -> Bools:
-        a = view.answers
-        if view.result is None:
-            implied = np.full((a.item.size, self.n_labels), 1 / self.n_labels)
-        else:
-            assert view.result.confusion is not None
-            consensus = Consensus(view.result.posterior, view.result.confusion)
-            implied = implied_by_others(a, view.in_consensus, consensus)
-        self.standing = judge(a, view.accepted, implied, view.n_workers, self.rules, policy=self.policy)
-        self.gold = dict(enumerate(self.standing.gold.now.tolist()))
-        self.both = dict(enumerate(self.standing.both.now.tolist()))
-        return self.standing.suspended
+        infer = consensus_of(view.n_workers)
+        self.scoring = rescore(view.answers, view.accepted, view.n_workers, self.rules, infer, policy=self.policy)
+        standing = self.scoring.standing
+        self.gold = dict(enumerate(standing.gold.now.tolist()))
+        self.both = dict(enumerate(standing.both.now.tolist()))
+        return standing.suspended
 
     def outside(self, view: View) -> Bools:
-        assert self.standing is not None
-        return self.standing.discarded
+        del view
+        assert self.scoring is not None
+        return self.scoring.outside
 
     def resting(self, view: View) -> Bools:
-        assert self.standing is not None
+        assert self.scoring is not None
         assert view.result is not None
         assert view.result.confusion is not None
         answers = np.bincount(view.answers.worker, minlength=view.n_workers)
-        undecided = self.standing.state == WATCHED
-        return resting(view.result.confusion, answers, self.standing.suspended, self.rest) & ~undecided
+        standing = self.scoring.standing
+        undecided = standing.state == WATCHED
+        return resting(view.result.confusion, answers, standing.suspended, self.rest) & ~undecided
+
+
+def consensus_of(n_workers: int) -> Infer:
+    """Run the consensus that agreement is measured by as the service does: all answers so far, the first run cold."""
+    first: list[Result] = []
+
+    def infer(answers: Answers, accepted: Bools) -> Consensus:
+        start = first[0] if first else None
+        result = fitted(answers, accepted, n_workers, start=start, max_iter=25)[0]
+        first.append(result)
+        assert result.confusion is not None
+        return Consensus(result.posterior, result.confusion)
+
+    return infer

@@ -130,7 +130,7 @@ class Job:
         before, s = self.suspended, self.setting
         self.suspended = self.gate.suspended(self.view())
         self.outside = self.gate.outside(self.view())
-        self.result, confidence = infer(self.view(), s.n_labels)
+        self.result, confidence = infer(self.view())
         view = self.view()
         self.away = self.suspended | self.gate.resting(view)
         self.count = np.bincount(view.answers.item[view.in_consensus], minlength=self.truth.size)
@@ -167,8 +167,14 @@ class Job:
         heapq.heappush(self.queue, (self.now + self.crowd[number].active_seconds(bundle.size), number))
 
     def answer(self, number: int, place: int) -> bool:
-        """Let a worker answer an item; true where the answer is right."""
-        label = self.crowd[number].answer(int(self.truth[place]), f"{self.seed}-{place}")
+        """
+        Let a worker answer an item; true where the answer is right.
+
+        The draw is that of worker and item, whatever was asked before: arms differ by what they ask, not by luck.
+        """
+        worker = self.crowd[number]
+        worker.rng = np.random.default_rng([self.seed, 3, number, place])
+        label = worker.answer(int(self.truth[place]), f"{self.seed}-{place}")
         self.rows.append((place, number, label))
         self.seen[number, place] = True
         self.count[place] += place < self.setting.n_items
@@ -212,13 +218,21 @@ class Job:
         )
 
 
-def infer(view: View, n_labels: int) -> tuple[Result, Floats]:
+def infer(view: View) -> tuple[Result, Floats]:
     """Infer the consensus of the answers that count, gold clamped, and how sure it is."""
-    a = view.answers.rows(view.in_consensus)
-    size = {"n_items": view.accepted.shape[0], "n_workers": view.n_workers}
-    table = LabelTable.from_arrays(a.item, a.worker, a.label, n_labels, **size)
-    clamp = Clamp.from_gold(view.accepted, table.n_items, n_labels)
+    result, table, clamp = fitted(view.answers.rows(view.in_consensus), view.accepted, view.n_workers, max_iter=60)
+    return result, of_labels(tempered(table, clamp, result.posterior)[0], result.labels)
+
+
+def fitted(
+    answers: Answers, accepted: Bools, n_workers: int, *, start: Result | None = None, max_iter: int
+) -> tuple[Result, LabelTable, Clamp]:
+    """Fit Dawid and Skene's model, gold clamped."""
+    n_items, n_labels = accepted.shape
+    size = {"n_items": n_items, "n_workers": n_workers}
+    table = LabelTable.from_arrays(answers.item, answers.worker, answers.label, n_labels, **size)
+    clamp = Clamp.from_gold(accepted, n_items, n_labels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        result = dawid_skene(table, clamp, tol=1e-2, max_iter=60, threads=1)
-    return result, of_labels(tempered(table, clamp, result.posterior)[0], result.labels)
+        result = dawid_skene(table, clamp, start=start, tol=1e-2, max_iter=max_iter, accelerate=False, threads=1)
+    return result, table, clamp

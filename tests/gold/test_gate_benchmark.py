@@ -5,8 +5,9 @@ import pytest
 
 from benchmarks.gate.arms import Assay, NoGate
 from benchmarks.gate.compare import cost_at
-from benchmarks.gate.job import Job, Setting
+from benchmarks.gate.job import Job, Setting, View, fitted
 from benchmarks.gate.populations import GOOD, POPULATIONS
+from gold.evidence import Answers
 
 SMALL = Setting(n_items=150, n_workers=12, every=60)
 
@@ -25,6 +26,25 @@ def test_arms_meet_the_same_crowd_and_items_and_a_job_is_repeatable():
     for one, other in zip(gated.crowd, free.crowd, strict=True):
         np.testing.assert_array_equal(one.traits.confusion, other.traits.confusion)
     assert gated.run() == again.run()
+
+
+def test_who_agrees_with_everybody_is_not_suspected_for_what_came_after_the_last_consensus():
+    """Six workers answer 60 items alike, of which the latest consensus knows none yet."""
+    item, worker = (grid.ravel() for grid in np.meshgrid(np.arange(60), np.arange(6), indexing="ij"))
+    place = np.arange(item.size)
+    answers, accepted = Answers(item, worker, item % 3, place, place), np.zeros((60, 3), dtype=bool)
+    stale = fitted(answers.rows(place[:0]), accepted, 6, max_iter=5)[0]
+    arm = Assay(3)
+    assert not arm.suspended(View(answers, accepted, 6, stale, np.ones(item.size, dtype=bool))).any()
+    assert arm.scoring.standing.chance_bad.max() < 0.01
+
+
+def test_an_answer_is_the_same_whatever_was_asked_before():
+    one, other = (Job(SMALL, POPULATIONS["30% biased"], NoGate(), 0.9, 3) for _ in range(2))
+    first = [one.answer(0, place) for place in range(100)]
+    second = [other.answer(0, place) for place in range(99, -1, -1)]
+    assert first == second[::-1]
+    assert len(set(first)) == 2
 
 
 def test_the_gate_catches_spammers_and_lets_good_workers_be():
