@@ -91,17 +91,20 @@ def guard(service: Service) -> Callable[..., Awaitable[None]]:
 
 
 def _check_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Refuse a filter that is misspelt or says null, instead of answering as though it had not been given."""
-    known = query_parameters(handler)
+    """Refuse a filter that is misspelt, doubled or null, instead of answering as though it had not been given."""
+    known, seen = query_parameters(handler), set[str]()
     for name, value in connection.query_params.multi_items():
         message = None
         if name not in known:
             message = "is not a parameter of this path"
+        elif name in seen:
+            message = "is given more than once"
         elif value.lower() == "null":
             message = "expected a value; to filter by nothing, leave it out"
         if message:
             error = Error(message, field=name[:100])
             raise Refusal("malformed-request", "A query parameter is not valid.", errors=[error])
+        seen.add(name)
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:

@@ -120,9 +120,11 @@ def _show(api: Api, job_id: str, worker_id: str) -> None:
     show(f"{one['worker']} is {one['state']} by {one['state_by']}. {one['reason']}".rstrip())
     show(
         f"{one['answers']} answers in {one['assignments']} assignments, {one['rejected']} rejected; "
-        f"{_said(one['seconds_per_answer'], '{:.1f}') or 'unknown'} seconds an answer."
+        f"{_said(one['active_seconds'], '{:,.0f}') or 'unknown'} seconds at work, "
+        f"{_said(one['seconds_per_answer'], '{:.1f}') or 'unknown'} an answer."
     )
-    show(f"Gold {gold['right']} of {gold['total']}; accuracy {gold['low']:.0%} to {gold['high']:.0%}.")
+    said = f"Gold {gold['right']} of {gold['total']}; accuracy {gold['low']:.0%} to {gold['high']:.0%}."
+    show(said if gold["total"] else "No gold answered yet.")
     for label in one["gold_by_label"]:
         show(f"  {label['label']}: {label['right']:g} of {label['total']:g}; {label['low']:.0%} to {label['high']:.0%}")
     figures = [

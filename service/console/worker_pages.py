@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,8 +32,8 @@ svg text{font-size:11px;fill:var(--soft)}rect,circle{fill:var(--mark)}circle{fil
 .grid{stroke:var(--line)}.line{fill:none;stroke:var(--mark);stroke-width:2}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:.2rem .5rem;border-bottom:1px solid var(--line);white-space:nowrap;vertical-align:top}
-th{white-space:normal;vertical-align:bottom}.text{text-align:left}td.long{white-space:normal;overflow-wrap:anywhere;min-width:20rem}
-h1,h2{overflow-wrap:anywhere}
+th{white-space:normal;vertical-align:bottom}.text{text-align:left}td.long{white-space:normal;overflow-wrap:anywhere;min-width:min(20rem,45vw)}
+h1,h2{overflow-wrap:anywhere}@media(max-width:40rem){td.text{white-space:normal}}
 """
 _HEADS = ("worker", "trust", "answers", "gold", "at least", "quality", "spammer score", "agreement", "s/answer",
           "$/hour", "¢/right", "changes", "market's id")  # fmt: skip
@@ -143,6 +143,7 @@ def worker_page(name: str, one: Worker, reason: str, history: Iterable[Stood], o
         ("expected cost", _two(one.expected_cost)),
         ("spammer score", _two(one.spammer_score)),
         ("agreement", f"{_share(one.agreement.share) or _UNKNOWN} over {one.agreement.answers} answers"),
+        ("active time", _time(one.active_seconds)),
         ("seconds for an answer", _two(one.seconds_per_answer)),
         ("paid, with fees", f"${one.pay_cents / 100:.2f}, ${one.cost_cents / 100:.2f}"),
         ("pay for an hour", _two(one.pay_per_hour_cents, 100, "${}")),
@@ -206,6 +207,10 @@ def _kind(names: str) -> Markup:
 def _of_gold(one: Worker) -> str:
     gold = one.gold
     return f"{gold.right} of {gold.total}; {gold.low:.0%} to {gold.high:.0%} accurate (90%)" if gold.total else ""
+
+
+def _time(seconds: float | None) -> str:
+    return "" if seconds is None else f"{timedelta(seconds=round(seconds))}"
 
 
 def _share(value: float | None) -> str:

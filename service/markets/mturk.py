@@ -320,4 +320,4 @@ class MTurkMarket:
         except BotoCoreError as error:
             raise Unavailable(f"{operation}: {error}") from None
         except ClientError as error:
-            raise error_of(operation, error.response) from None
+            raise error_of(operation, error.response, worker=fields.get("WorkerId")) from None

@@ -25,12 +25,15 @@ _THROTTLES = frozenset(
 )
 
 
-def error_of(operation: str, answer: Mapping[str, Any]) -> MarketError:
-    """Return what an error answer means; codes are compared without case, messages never."""
+def error_of(operation: str, answer: Mapping[str, Any], *, worker: str | None = None) -> MarketError:
+    """Return what an error answer means; codes are compared without case, messages never.
+
+    A market's words end in logs, and in events that more people may read than may know `worker`, whom they may name.
+    """
     code = str(answer.get("Error", {}).get("Code", "")).lower()
     turk = str(answer.get("TurkErrorCode", "")).lower().removeprefix("aws.mechanicalturk.").removeprefix("aws.")
     message = str(answer.get("Message") or answer.get("Error", {}).get("Message") or "(no message)")
-    text = f"{operation}: {message}"
+    text = f"{operation}: {message.replace(worker, '(the worker)') if worker else message}"
     if code in _THROTTLES or turk in _THROTTLES:
         return Throttled(text)
     if code == "servicefault" or answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500:

@@ -70,6 +70,7 @@ async def test_options_tells_all_methods_of_a_path(api: Api) -> None:
         ("stat=done", "stat", "is not a parameter of this path"),
         ("standing=done", "standing", "is not a parameter of this path"),
         ("service=x", "service", "is not a parameter of this path"),
+        ("state=done&state=draft", "state", "is given more than once"),
         ("cursor=x", "cursor", "expected `next` of an earlier page of this list"),
         ("cursor=%00", "cursor", "expected `next` of an earlier page of this list"),
         ("cursor=" + "A" * 201, "cursor", "expected text of 0 to 200 characters"),

@@ -172,13 +172,16 @@ async def test_workers_are_listed_the_best_first(shell: Shell, tmp_path: Path) -
     async with shell.api.service.pool.acquire() as conn:
         watched, facts, workers = await watched_job(shell.api, conn)
         await facts.confuse(0, (await facts.run())[0], [1, 0, 0, 0.25, 0.75, 0, 0, 0, 1])
+        await facts.worker("IDLE")
     lines = (await shell("workers", watched)).output.splitlines()
     assert [line.split()[0] for line in lines[1:7]] == workers[:6], "of those with the same gold, the first seen first"
     assert ("20/20" in lines[1], "dog for cat 25%" in lines[1], "20/20" in lines[8]) == (True, True, False)
     told = await shell.json("workers", watched, "--sort", "agreement", "--asc")
     assert {one["worker"] for one in told[:2]} == set(workers[6:])
     printed = (await shell("workers", watched, "--csv", "--sort", "first_seen")).stdout
-    assert [row["worker"] for row in csv.DictReader(printed.splitlines())] == workers
+    [*listed, idle] = [row["worker"] for row in csv.DictReader(printed.splitlines())]
+    assert listed == workers
+    assert "No gold answered yet." in (await shell("workers", watched, "--worker", idle)).output
     file = tmp_path / "workers.parquet"
     assert (await shell("workers", watched, "--output", str(file), "--state", "trusted")).exit_code == 0
     assert parquet.read_table(file).num_rows == 0

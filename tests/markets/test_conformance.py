@@ -342,3 +342,13 @@ async def test_a_worker_whom_the_market_does_not_know_is_nobody_to_keep_out(peop
     gate = await people.market.qualification("Gate of job_1", "Kept for one job.")
     await people.market.give_qualification(gate, "AGONE")
     await people.market.take_qualification(gate, "AGONE")
+
+
+@only_mturk
+async def test_what_the_market_says_of_a_worker_does_not_name_them(wire, monkeypatch):
+    """Its words are shown to people who may not know the market's ids of workers."""
+    monkeypatch.setattr("service.markets.mturk._NOT_HELD", frozenset())
+    gate, worker = await wire.market.qualification("Gate of job_1", "Kept for one job."), await wire.worker()
+    with pytest.raises(Refused, match=r"Worker \(the worker\) does not have a Qualification") as refused:
+        await wire.market.take_qualification(gate, worker)
+    assert worker not in str(refused.value)
