@@ -19,6 +19,7 @@ from service.api import (
     gold,
     gold_banks,
     gold_candidates,
+    gold_decisions,
     gold_flags,
     gold_verdicts,
     items,
@@ -36,9 +37,20 @@ from service.api.problems import HANDLERS
 from service.app import Service
 from service.store.keys import Caller
 
+_CANDIDATES = (gold_candidates, gold_verdicts, gold_decisions)
 _BY_TAG = {
     "jobs": (jobs, job_actions, estimates, progress),
-    "items": (uploads, items, gold, gold_flags, gold_candidates, gold_verdicts, gold_banks, bank_copies),
+    "items": (
+        uploads,
+        items,
+        gold,
+        gold_flags,
+        gold_candidates,
+        gold_verdicts,
+        gold_decisions,
+        gold_banks,
+        bank_copies,
+    ),
     "results": (labels, runs, answers, assignments, agreement, workers, trust, dry_runs),
     "keys": (keys,),
     "description": (documents,),

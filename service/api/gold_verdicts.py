@@ -1,39 +1,26 @@
-"""Verdicts on candidates for gold: a person accepts them into a bank, or refuses them."""
+"""What persons said of candidates for gold: each verdict, with what they were shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Literal
 
-from litestar import Request, get, post
+from litestar import get
 from msgspec import Meta, Struct
 
-from service.api.bank_lines import find_bank, refuse_differing, refuse_other_labels, spec_of, stage_gold
-from service.api.bodies import JSON, read_json
 from service.api.found import find_job
 from service.api.gold import AcceptedValue, accepted_values
-from service.api.gold_candidates import MOST, Evidence, evidence_of, offer, shown_of
+from service.api.gold_candidates import Evidence, evidence_of
 from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
 from service.api.problems import Error, Refusal, named
 from service.api.routes import By, Given, JobId, about
-from service.correcting import AcceptedBecause, Cause, wrong_accepted
-from service.offering import POLICY
 from service.shape import Wrong
-from service.spec import BankName
-from service.store import events, gold_banks
 from service.store import gold_candidates as stored
 from service.store.dues import Connection
-from service.store.gold_banks import Bank, BankItem
-from service.store.gold_candidates import NewVerdict, Shown, VerdictRow
+from service.store.gold_candidates import VerdictRow
 from service.store.jobs import Job
-from service.upload.line import Accepted, GoldLine
 from service.upload.reading import MOST_NAMED
-
-_LARGEST = 4 * 1024 * 1024
-_ACCEPTED_ALREADY = "was accepted already, into the bank {bank!r}: edit, retire or exclude it there"
-
-ExternalId = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
 class Verdict(Struct, frozen=True):
@@ -51,44 +38,12 @@ class Verdict(Struct, frozen=True):
     accepted: list[AcceptedValue] | None
 
 
-class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):
-    """A candidate that a person confirmed: the label values that are right, whatever the consensus says, and why."""
-
-    external_id: ExternalId
-    accepted: Annotated[list[AcceptedBecause], Meta(min_length=1, max_length=100)]
-
-
-class Acceptances(Struct, frozen=True, forbid_unknown_fields=True):
-    """What becomes gold of a bank, each item once."""
-
-    bank: BankName
-    candidates: Annotated[list[Acceptance], Meta(min_length=1, max_length=MOST)]
-
-
-class Rejection(Struct, frozen=True, forbid_unknown_fields=True):
-    """A candidate that is not to be gold, and why."""
-
-    external_id: ExternalId
-    reason: Cause
-
-
-class Rejections(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is not to be offered again, each item once."""
-
-    candidates: Annotated[list[Rejection], Meta(min_length=1, max_length=MOST)]
-
-
 class Verdicts(Struct, frozen=True):
     """What holds now of the candidates named, and how much of it was said already."""
 
     changed: int
     unchanged: int
     candidates: list[Verdict]
-
-
-class _Named(Protocol):
-    @property
-    def external_id(self) -> str: ...
 
 
 @get(
@@ -111,112 +66,9 @@ async def list_verdicts(
     )
 
 
-@post(
-    "/jobs/{job_id:str}/gold/candidates/accept",
-    operation_id="acceptGoldCandidates",
-    summary="Make candidates gold of a bank",
-    status_code=200,
-    **about(
-        "jobs:write",
-        "not-found",
-        "no-candidate",
-        "unknown-items",
-        "bank-differs",
-        "items-differ",
-        "invalid-content",
-        reads={JSON: Acceptances},
-        largest=_LARGEST,
-    ),
-)
-async def accept_candidates(request: Request[Any, Any, Any], service: Given, caller: By, job_id: JobId) -> Verdicts:
-    """Make items gold of a bank on a person's word, with the label values that they say are right and why.
-
-    In this job the items stay items, with their labels: the workers who answered them made the consensus, so they are
-    not judged by it. Other jobs can copy them from the bank. Where one cannot be accepted, none is; what was accepted
-    before in the same way is left as it is.
-    """
-    asked = await read_json(request, Acceptances)
-    now = service.clock.now()
-    async with service.pool.acquire() as conn, conn.transaction():
-        job = await find_job(conn, caller, job_id, lock=True)
-        bank = await find_bank(conn, caller, asked.bank, lock=True)
-        values: list[str] = job.spec["task"]["labels"]
-        refuse_other_labels(bank, values)
-        wrong = [
-            one
-            for place, said in enumerate(asked.candidates)
-            for one in wrong_accepted(said.accepted, f"candidates[{place}].accepted", values)
-        ]
-        before = await _before(conn, job, asked.candidates, wrong)
-        new = [said for said in asked.candidates if not _same(said, before.get(said.external_id), bank)]
-        told = await _candidates(conn, job, new, before)
-        if new:
-            lines = [
-                GoldLine(
-                    external_id=said.external_id,
-                    payload=told[said.external_id][0].payload,
-                    accepted=[Accepted(one.label, one.reason) for one in said.accepted],
-                )
-                for said in new
-            ]
-            await stage_gold(conn, lines, spec_of(bank.task), unfit=f"This does not fit the gold bank {bank.name!r}")
-            await refuse_differing(conn, bank)
-            cause = f"accepted as a candidate of {job.job_id}"
-            await gold_banks.add_staged(conn, bank.bank_no, at=now, by=caller.name, cause=cause)
-            there = {row.external_id: row for row in await gold_banks.named(conn, bank.bank_no, [*told])}
-            _refuse_past(there.values())
-            await stored.save(
-                conn,
-                job.job_no,
-                [
-                    NewVerdict(shown.item_no, "", raw, there[name].item_no, there[name].version)
-                    for name, (shown, raw) in told.items()
-                ],
-                bank_no=bank.bank_no,
-                at=now,
-                by=caller.name,
-            )
-            said_of = f"{len(new)} candidates for gold accepted into the bank {bank.name} by {caller.name}"
-            await events.record(conn, job.job_no, now, "gold", said_of, {"key_id": caller.key_id})
-        return await _told(conn, job, asked.candidates, len(new))
-
-
-@post(
-    "/jobs/{job_id:str}/gold/candidates/refuse",
-    operation_id="refuseGoldCandidates",
-    summary="Refuse candidates for gold",
-    status_code=200,
-    **about(
-        "jobs:write",
-        "not-found",
-        "no-candidate",
-        "unknown-items",
-        "invalid-content",
-        reads={JSON: Rejections},
-        largest=_LARGEST,
-    ),
-)
-async def refuse_candidates(request: Request[Any, Any, Any], service: Given, caller: By, job_id: JobId) -> Verdicts:
-    """Say that items are not to be gold, and why; they are not offered again, and may still be accepted later."""
-    asked = (await read_json(request, Rejections)).candidates
-    now = service.clock.now()
-    async with service.pool.acquire() as conn, conn.transaction():
-        job = await find_job(conn, caller, job_id, lock=True)
-        before = await _before(conn, job, asked, [])
-        new = [
-            said for said in asked if said.external_id not in before or before[said.external_id].reason != said.reason
-        ]
-        told = await _candidates(conn, job, new, before)
-        if new:
-            reasons = {said.external_id: said.reason for said in new}
-            verdicts = [NewVerdict(shown.item_no, reasons[name], raw) for name, (shown, raw) in told.items()]
-            await stored.save(conn, job.job_no, verdicts, bank_no=None, at=now, by=caller.name)
-            said_of = f"{len(new)} candidates for gold refused by {caller.name}: {new[0].reason}"
-            await events.record(conn, job.job_no, now, "gold", said_of, {"key_id": caller.key_id})
-        return await _told(conn, job, asked, len(new))
-
-
-async def _before(conn: Connection, job: Job, asked: Sequence[_Named], wrong: Sequence[Wrong]) -> dict[str, VerdictRow]:
+async def said_before(
+    conn: Connection, job: Job, external_ids: Sequence[str], wrong: Sequence[Wrong] = ()
+) -> dict[str, VerdictRow]:
     """Return what was said before of the items named.
 
     Raises
@@ -224,80 +76,29 @@ async def _before(conn: Connection, job: Job, asked: Sequence[_Named], wrong: Se
     Refusal
         Where something is wrong with what is asked, or the job has no such items.
     """
-    ids = [said.external_id for said in asked]
     repeated = [
         Wrong(f"candidates[{place}].external_id", "expected each item once")
-        for place, name in enumerate(ids)
-        if name in ids[:place]
+        for place, name in enumerate(external_ids)
+        if name in external_ids[:place]
     ]
     if bad := [*wrong, *repeated]:
         raise Refusal("invalid-content", f"The body is not valid: {bad[0]}", errors=named(bad[:MOST_NAMED]))
-    known = await stored.numbers(conn, job.job_no, ids)
-    if unknown := [name for name in ids if name not in known]:
+    known = await stored.numbers(conn, job.job_no, external_ids)
+    if unknown := [name for name in external_ids if name not in known]:
         raise Refusal(
             "unknown-items",
             f"{len(unknown)} of these external_ids are no items of the job; nothing was changed.",
             errors=[Error("is no item of the job", external_id=name) for name in unknown[:MOST_NAMED]],
             errors_total=len(unknown),
         )
-    return await stored.latest(conn, job.job_no, ids)
+    return await stored.latest(conn, job.job_no, external_ids)
 
 
-async def _candidates(
-    conn: Connection, job: Job, new: Sequence[_Named], before: Mapping[str, VerdictRow]
-) -> dict[str, tuple[Shown, dict[str, Any]]]:
-    """Return items of which something new is said, with what the person was shown, by external_id.
-
-    Raises
-    ------
-    Refusal
-        409, naming those that are no candidates.
-    """
-    ids = [said.external_id for said in new]
-    numbers = await stored.numbers(conn, job.job_no, ids)
-    found, told = await offer(conn, job, MOST, list(numbers.values())) if new else (None, {})
-    shown = {} if found is None else shown_of(found, told)
-    rule = f"has no consensus that is {POLICY.least_confidence:.0%} sure, on {POLICY.least_answers} answers or more"
-    wrong = []
-    for name in ids:
-        if name in before and before[name].verdict == "accepted":
-            wrong.append(Error(_ACCEPTED_ALREADY.format(bank=before[name].bank), external_id=name))
-        elif numbers[name] not in shown:
-            wrong.append(Error(rule, external_id=name))
-    if wrong:
-        raise Refusal(
-            "no-candidate",
-            f"{len(wrong)} of these items cannot be decided on; nothing was changed: "
-            f"{wrong[0].external_id}: {wrong[0].message}.",
-            errors=wrong[:MOST_NAMED],
-            errors_total=len(wrong),
-        )
-    return {name: (told[numbers[name]], shown[numbers[name]]) for name in ids}
-
-
-def _refuse_past(there: Iterable[BankItem]) -> None:
-    past = [row for row in there if row.state != "asked"]
-    if past:
-        raise Refusal(
-            "items-differ",
-            f"{len(past)} of these external_ids are in the bank and not asked any more; nothing was changed. Edit them "
-            "there to have them asked again.",
-            errors=[Error(f"is {row.state} in the bank", external_id=row.external_id) for row in past[:MOST_NAMED]],
-            errors_total=len(past),
-        )
-
-
-def _same(said: Acceptance, before: VerdictRow | None, bank: Bank) -> bool:
-    if before is None or before.accepted is None or before.bank != bank.name:
-        return False
-    was = {(one.label, one.reason) for one in accepted_values(before.accepted, before.labels or ())}
-    return was == {(one.label, one.reason) for one in said.accepted}
-
-
-async def _told(conn: Connection, job: Job, asked: Sequence[_Named], changed: int) -> Verdicts:
-    rows = await stored.latest(conn, job.job_no, [said.external_id for said in asked])
+async def told(conn: Connection, job: Job, external_ids: Sequence[str], changed: int) -> Verdicts:
+    """Return what holds now of candidates, of which so many verdicts are new."""
+    rows = await stored.latest(conn, job.job_no, external_ids)
     values: list[str] = job.spec["task"]["labels"]
-    return Verdicts(changed, len(asked) - changed, [_view(rows[said.external_id], values) for said in asked])
+    return Verdicts(changed, len(external_ids) - changed, [_view(rows[name], values) for name in external_ids])
 
 
 def _view(row: VerdictRow, values: Sequence[str]) -> Verdict:
@@ -315,4 +116,4 @@ def _view(row: VerdictRow, values: Sequence[str]) -> Verdict:
     )
 
 
-HANDLERS = [list_verdicts, accept_candidates, refuse_candidates]
+HANDLERS = [list_verdicts]
