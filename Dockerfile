@@ -52,8 +52,8 @@ ENV PATH=/opt/assay/bin:$PATH \
 
 USER 10001:10001
 WORKDIR /var/lib/assay
-# The kernels are compiled here, for any processor of this architecture, so that no start waits for them. numba uses
-# only a cache that it could write to: as a volume it is one under a read-only root too.
+# The kernels are compiled here, for any processor of this architecture, so that no start waits for them, and no process
+# loads the compiler. As a volume the cache can take others under a read-only root too.
 RUN python -m aggregation.warm
 VOLUME ["/var/lib/assay", "/var/cache/assay"]
 EXPOSE 8800

@@ -69,7 +69,7 @@ $(DEVELOPMENT): requirements/development.txt $(RUNTIME)
 	$(UV) pip install $(INTO) --require-hashes -r requirements/development.txt
 	@touch $@
 
-# numba's kernels are compiled once and kept beside their module.
+# Kernels are compiled once and kept beside their modules.
 $(WARM): $(wildcard aggregation/*.py) $(RUNTIME)
 	$(BIN)/python -m aggregation.warm
 	@touch $@

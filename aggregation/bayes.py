@@ -50,7 +50,8 @@ class Bcc(Latent):
 
     def maximise(self) -> None:
         """Set the expected logarithms that the counts and the prior imply."""
-        divergence = dirichlet.expected_logs(self.counts, self.prior_counts, self.log_confusion)
+        terms = np.empty((*self.prior_counts.shape[1:], 3))
+        divergence = dirichlet.expected_logs(self.counts, self.prior_counts, self.log_confusion, terms)
         counts = self.class_counts.sum(axis=0).reshape(self._split.shape)
         labels, labels_apart = dirichlet.dirichlet_logs(counts.sum(axis=1), self.prior.prevalence)
         split, split_apart = dirichlet.dirichlet_logs(counts, self._split)
@@ -60,6 +61,7 @@ class Bcc(Latent):
     def foreseen(self) -> Floats:
         """Give each answer's probability by all the others, (n_answers,); see `cavity`."""
         table, chances = self.table, np.empty(self.table.n_answers)
+        n_workers, _, n_states = self.log_confusion.shape
         cavity.foresee(
             table.offsets,
             table.worker,
@@ -69,6 +71,8 @@ class Bcc(Latent):
             self.counts.sum(axis=0) if len(self.blocks) > 1 else self.counts[0],
             self.prior_counts,
             chances,
+            np.empty((n_workers, n_states)),
+            np.empty(n_states),
         )
         return chances
 

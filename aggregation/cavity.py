@@ -39,6 +39,8 @@ def foresee(
     counts: Floats,
     prior: Floats,
     foreseen: Floats,
+    totals: Floats,
+    rest: Floats,
 ) -> None:
     """Give each answer's probability by the rest of them.
 
@@ -49,11 +51,11 @@ def foresee(
     prior : (1 or n_workers, n_labels, n_labels)
         Dirichlet parameters by answered and true label.
     foreseen : (n_answers,), set
+    totals, rest : (n_workers, n_states) and (n_states,), to work in
 
     """
     n_workers, n_labels, n_states = counts.shape
     subtypes = n_states // n_labels
-    totals = np.empty((n_workers, n_states))
     for w in range(n_workers):
         own = prior[w if prior.shape[0] > 1 else 0]
         for s in range(n_states):
@@ -61,7 +63,6 @@ def foresee(
             for a in range(n_labels):
                 total += counts[w, a, s] + own[a, s // subtypes]
             totals[w, s] = total
-    rest = np.empty(n_states)
     for i in range(offsets.size - 1):
         for n in range(offsets[i], offsets[i + 1]):
             w, y = worker[n], label[n]

@@ -43,7 +43,14 @@ def expect_for(n_labels: int) -> Callable[..., tuple[float, float]]:
     written: of large tables a fifth of the time. The kernel returns the block's log likelihood and, of what it kept,
     the largest change of a probability.
     """
-    return _expect_in_lanes(n_labels) if n_labels <= lanes.MOST_LANES else _expect_in_arrays()
+    if n_labels <= lanes.MOST_LANES:
+        return _expect_in_lanes(n_labels)
+    expect: Callable[..., tuple[float, float]] = _expect_in_arrays
+
+    def expect_with_rows(*given: Any) -> tuple[float, float]:
+        return expect(*given, np.empty(n_labels), np.empty(n_labels))
+
+    return expect_with_rows
 
 
 @compiled
@@ -145,13 +152,12 @@ def vote_for(size: int) -> Callable[..., None]:
         class_counts: Floats,
     ) -> None:
         counts[...] = 0.0
-        ones = each.copy()
         sums = lanes.fill(size, 0.0)
         for i in range(np.uintp(first), np.uintp(last)):
             begin, end = np.uintp(offsets[i]), np.uintp(offsets[i + one])
             row = lanes.fill(size, 0.0)
             for a in range(begin, end):
-                row = lanes.add(row, lanes.load(size, ones, np.uintp(label[a])))
+                row = lanes.add(row, lanes.load(size, each, np.uintp(label[a])))
             if clamp[i] >= 0:
                 row = lanes.multiply(row, lanes.load(size, accepted, np.uintp(clamp[i])))
                 if lanes.total(row) == 0.0:
@@ -167,71 +173,77 @@ def vote_for(size: int) -> Callable[..., None]:
     return vote
 
 
-def _expect_in_arrays() -> Callable[..., tuple[float, float]]:
-    @compiled
-    def expect(
-        first: int,
-        last: int,
-        offsets: Ints,
-        worker: Array,
-        label: Array,
-        clamp: Array,
-        shares: Floats,
-        prevalence: Floats,
-        weights: Floats,
-        posterior: Floats,
-        counts: Floats,
-        class_counts: Floats,
-        keep: bool,
-    ) -> tuple[float, float]:
-        n_labels = prevalence.size
-        counts[...] = 0.0
-        class_counts[...] = 0.0
-        log_likelihood, change = 0.0, 0.0
-        logs, row = np.empty(n_labels), np.empty(n_labels)
-        for i in range(first, last):
-            begin, end = offsets[i], offsets[i + 1]
-            gold = clamp[i]
-            row[:] = prevalence if gold < 0 else shares[gold]
-            logs[:] = 0.0
-            for a in range(begin, end):
-                cell = weights[worker[a], label[a]]
-                for k in range(n_labels):
-                    row[k] *= cell[k]
-                if (a + 1 - begin) % BUNDLE == 0:
-                    logs += np.log(row)
-                    row[:] = 1.0
-            if end - begin >= BUNDLE:
-                logs += np.log(row)
-                top = logs.max()
-                row[:] = np.exp(logs - top)
-                log_likelihood += top
-            total = row.sum()
-            if begin < end:
-                log_likelihood += math.log(total)
-            free = 1.0 if gold < 0 and begin < end else 0.0
+@compiled
+def _expect_in_arrays(
+    first: int,
+    last: int,
+    offsets: Ints,
+    worker: Array,
+    label: Array,
+    clamp: Array,
+    shares: Floats,
+    prevalence: Floats,
+    weights: Floats,
+    posterior: Floats,
+    counts: Floats,
+    class_counts: Floats,
+    keep: bool,
+    row: Floats,
+    logs: Floats,
+) -> tuple[float, float]:
+    """Infer and count for many labels; ``row`` and ``logs``, (n_labels,), are to work in."""
+    n_labels = prevalence.size
+    counts[...] = 0.0
+    class_counts[...] = 0.0
+    log_likelihood, change = 0.0, 0.0
+    for i in range(first, last):
+        begin, end = offsets[i], offsets[i + 1]
+        gold = clamp[i]
+        for k in range(n_labels):
+            row[k] = prevalence[k] if gold < 0 else shares[gold, k]
+            logs[k] = 0.0
+        for a in range(begin, end):
+            cell = weights[worker[a], label[a]]
             for k in range(n_labels):
-                row[k] /= total
-                if keep:
-                    change = max(change, abs(row[k] - posterior[i, k]))
-                    posterior[i, k] = row[k]
-                class_counts[k] += free * row[k]
-            for a in range(begin, end):
-                cell = counts[worker[a], label[a]]
+                row[k] *= cell[k]
+            if (a + 1 - begin) % BUNDLE == 0:
                 for k in range(n_labels):
-                    cell[k] += row[k]
-        return log_likelihood, change
-
-    return expect
+                    logs[k] += math.log(row[k])
+                    row[k] = 1.0
+        if end - begin >= BUNDLE:
+            top = -math.inf
+            for k in range(n_labels):
+                logs[k] += math.log(row[k])
+                top = max(top, logs[k])
+            for k in range(n_labels):
+                row[k] = math.exp(logs[k] - top)
+            log_likelihood += top
+        total = 0.0
+        for k in range(n_labels):
+            total += row[k]
+        if begin < end:
+            log_likelihood += math.log(total)
+        free = 1.0 if gold < 0 and begin < end else 0.0
+        for k in range(n_labels):
+            row[k] /= total
+            if keep:
+                change = max(change, abs(row[k] - posterior[i, k]))
+                posterior[i, k] = row[k]
+            class_counts[k] += free * row[k]
+        for a in range(begin, end):
+            cell = counts[worker[a], label[a]]
+            for k in range(n_labels):
+                cell[k] += row[k]
+    return log_likelihood, change
 
 
 @compiled
-def maximise(first: int, last: int, counts: Floats, prior: Floats, weights: Floats) -> float:
+def maximise(first: int, last: int, counts: Floats, prior: Floats, weights: Floats, total: Floats) -> float:
     """
     Merge the counts of all blocks, (block, worker, answered, true), and set the weights of some workers.
 
-    ``prior`` is (1 or n_workers, answered, true). Every cell counts `FLOOR` besides, so that no answer is ever
-    impossible. Returns the log density of both, up to a constant.
+    ``prior`` is (1 or n_workers, answered, true); ``total``, (n_labels,), is to work in. Every cell counts `FLOOR`
+    besides, so that no answer is ever impossible. Returns the log density of both, up to a constant.
     """
     n_blocks, _, n_labels, _ = counts.shape
     for w in range(first, last):
@@ -243,19 +255,19 @@ def maximise(first: int, last: int, counts: Floats, prior: Floats, weights: Floa
                 for b in range(n_blocks):
                     n += counts[b, w, a, k]
                 out[a, k] = n
-    return normalise(first, last, prior, weights)
+    return normalise(first, last, prior, weights, total)
 
 
 @compiled
-def normalise(first: int, last: int, prior: Floats, weights: Floats) -> float:
+def normalise(first: int, last: int, prior: Floats, weights: Floats, total: Floats) -> float:
     """Make distributions of some workers' weights, none below `FLOOR` before; return the prior's log density."""
     n_labels = weights.shape[1]
-    total = np.empty(n_labels)
     log_prior = 0.0
     for w in range(first, last):
         own = prior[w if prior.shape[0] > 1 else 0]
         out = weights[w]
-        total[:] = 0.0
+        for k in range(n_labels):
+            total[k] = 0.0
         for a in range(n_labels):
             for k in range(n_labels):
                 out[a, k] = max(out[a, k], FLOOR)

@@ -77,7 +77,9 @@ class DawidSkene(Fit):
         """Set the modes that the counts and the prior imply."""
         densities = self.blocks.share(
             self.table.n_workers,
-            lambda first, last: confusion_kernels.maximise(first, last, self.counts, self._prior_counts, self.weights),
+            lambda first, last: confusion_kernels.maximise(
+                first, last, self.counts, self._prior_counts, self.weights, np.empty_like(self.shares)
+            ),
         )
         self._set_shares(self.class_counts.sum(axis=0) + self.prior.prevalence + kernels.FLOOR, sum(densities))
 
@@ -98,7 +100,9 @@ class DawidSkene(Fit):
         """Bring parameters that were set from outside back to where each row is a distribution."""
         densities = self.blocks.share(
             self.table.n_workers,
-            lambda first, last: confusion_kernels.normalise(first, last, self._prior_counts, self.weights),
+            lambda first, last: confusion_kernels.normalise(
+                first, last, self._prior_counts, self.weights, np.empty_like(self.shares)
+            ),
         )
         self._set_shares(np.maximum(self.shares, kernels.FLOOR), sum(densities))
 

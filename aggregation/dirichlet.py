@@ -61,7 +61,7 @@ def gammas(x: float) -> tuple[float, float]:
 
 
 @compiled
-def expected_logs(counts: Floats, prior: Floats, log_confusion: Floats) -> float:
+def expected_logs(counts: Floats, prior: Floats, log_confusion: Floats, terms: Floats) -> float:
     """Set the expected logarithms of workers' confusion under its Dirichlet posterior.
 
     Parameters
@@ -70,6 +70,7 @@ def expected_logs(counts: Floats, prior: Floats, log_confusion: Floats) -> float
     prior : (1 or n_workers, n_labels, n_labels)
         Dirichlet parameters by answered and true label; all subtypes of a label share them.
     log_confusion : (n_workers, n_labels, n_states), set
+    terms : (n_labels, n_labels, 3), to work in
 
     Returns
     -------
@@ -80,15 +81,16 @@ def expected_logs(counts: Floats, prior: Floats, log_confusion: Floats) -> float
     n_blocks, n_workers, n_labels, n_states = counts.shape
     subtypes = n_states // n_labels
     divergence = 0.0
-    terms = np.empty((n_labels, n_labels, 3))
     for w in range(n_workers):
         own = prior[w if prior.shape[0] > 1 else 0]
         if w == 0 or prior.shape[0] > 1:
             prior_terms(own, terms)
         out = log_confusion[w]
-        out[:] = 0.0
-        for b in range(n_blocks):
-            out += counts[b, w]
+        for a in range(n_labels):
+            for s in range(n_states):
+                out[a, s] = 0.0
+                for b in range(n_blocks):
+                    out[a, s] += counts[b, w, a, s]
         for s in range(n_states):
             k = s // subtypes
             divergence += row_logs(out[:, s], own[:, k], terms[:, k])
@@ -194,14 +196,16 @@ def dirichlet_logs(counts: Floats, prior: Floats) -> tuple[Floats, float]:
 
     """
     logs = counts.astype(np.float64).reshape(-1, counts.shape[-1])
-    divergence = rows_logs(logs, prior.astype(np.float64).reshape(logs.shape))
+    divergence = rows_logs(logs, prior.astype(np.float64).reshape(logs.shape), np.empty((*logs.shape, 3)))
     return logs.reshape(counts.shape), divergence
 
 
 @compiled
-def rows_logs(rows: Floats, prior: Floats) -> float:
-    """Turn rows of counts into expected logarithms, in place, and return their divergence from the prior."""
-    terms = np.empty((*prior.shape, 3))
+def rows_logs(rows: Floats, prior: Floats, terms: Floats) -> float:
+    """Turn rows of counts into expected logarithms, in place, and return their divergence from the prior.
+
+    ``terms``, (n_rows, n, 3), is to work in.
+    """
     prior_terms(prior, terms)
     divergence = 0.0
     for r in range(rows.shape[0]):

@@ -1,12 +1,11 @@
 """Group many answers by item, in time proportional to their number and on all cores.
 
-Small tables do without, and so without the half second that importing the compiler takes.
+Small tables do without.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,10 +67,17 @@ def group(item: Array, worker: Array, label: Array, n_items: int, *, threads: in
         kept = np.empty(n_items, dtype=np.int32)
         cuts = np.searchsorted(offsets, even)
         cuts[0], cuts[-1] = 0, n_items
-        arrange = partial(_arrange, offsets, workers, labels, sorted_workers, sorted_labels, kept)
-        n_kept = sum(each(lambda _, first, last: arrange(first, last), cuts))
+
+        def arrange(_: int, first: int, last: int) -> int:
+            rows = np.empty((2, max(_longest(first, last, offsets), VERY_FEW)), dtype=np.int64)
+            given = offsets, workers, labels, sorted_workers, sorted_labels, kept
+            return _arrange(first, last, *given, rows[0], rows[1])
+
+        n_kept = sum(each(arrange, cuts))
     if n_kept < items.size:
-        offsets = _close_ranks(offsets, kept, sorted_workers, sorted_labels)
+        closed = np.empty_like(offsets)
+        _close_ranks(offsets, kept, sorted_workers, sorted_labels, closed)
+        offsets = closed
         sorted_workers, sorted_labels = sorted_workers[:n_kept].copy(), sorted_labels[:n_kept].copy()
     return offsets, sorted_workers, sorted_labels
 
@@ -134,16 +140,52 @@ def _scatter(
 
 
 @compiled
-def _arrange(
-    offsets: Ints, worker: Array, label: Array, workers: Array, labels: Array, kept: Array, first: int, last: int
-) -> int:
-    """Sort the answers of some items by worker; count what is kept of each, and of all."""
-    one, low = np.uintp(1), np.int64(0xFFFFFFFF)  # an index without a sign is looked up as it is
+def _longest(first: int, last: int, offsets: Ints) -> int:
+    """Count the answers of that item among some which has most."""
     longest = 0
-    for i in range(np.uintp(first), np.uintp(last)):
-        longest = max(longest, offsets[i + one] - offsets[i])
-    keys = np.empty(longest, dtype=np.int64)
-    ranked = np.empty(VERY_FEW, dtype=np.int64)
+    for i in range(first, last):
+        longest = max(longest, offsets[i + 1] - offsets[i])
+    return longest
+
+
+@compiled
+def _sort(keys: Ints, spare: Ints, size: Any) -> None:
+    """Sort the first ``size`` keys by merging longer and longer runs; ``spare``, as long, is to work in."""
+    run = 1
+    while run < size:
+        for start in range(0, size, 2 * run):
+            middle, end = min(start + run, size), min(start + 2 * run, size)
+            left, right = start, middle
+            for place in range(start, end):
+                if right >= end or (left < middle and keys[left] <= keys[right]):
+                    spare[place] = keys[left]
+                    left += 1
+                else:
+                    spare[place] = keys[right]
+                    right += 1
+        for place in range(size):
+            keys[place] = spare[place]
+        run *= 2
+
+
+@compiled
+def _arrange(
+    first: int,
+    last: int,
+    offsets: Ints,
+    worker: Array,
+    label: Array,
+    workers: Array,
+    labels: Array,
+    kept: Array,
+    keys: Ints,
+    ranked: Ints,
+) -> int:
+    """Sort the answers of some items by worker; count what is kept of each, and of all.
+
+    ``keys`` and ``ranked``, as long as the longest item and at least `VERY_FEW`, are to work in.
+    """
+    one, low = np.uintp(1), np.int64(0xFFFFFFFF)  # an index without a sign is looked up as it is
     total = 0
     for i in range(np.uintp(first), np.uintp(last)):
         begin, end = np.uintp(offsets[i]), np.uintp(offsets[i + one])
@@ -159,7 +201,7 @@ def _arrange(
             for j in range(size):
                 keys[j] = (np.int64(worker[begin + j]) << 32) | np.int64(j)
             if size > np.uintp(FEW):
-                keys[:size].sort()
+                _sort(keys, ranked, np.int64(size))
             elif size <= np.uintp(VERY_FEW):
                 # Keys differ, so each one's place is how many are below it: without a branch that could be mistaken.
                 for j in range(size):
@@ -192,9 +234,8 @@ def _arrange(
 
 
 @compiled
-def _close_ranks(offsets: Ints, kept: Array, workers: Array, labels: Array) -> Ints:
-    """Move answers together where some were not kept, and give the new offsets."""
-    closed = np.empty_like(offsets)
+def _close_ranks(offsets: Ints, kept: Array, workers: Array, labels: Array, closed: Ints) -> None:
+    """Move answers together where some were not kept, and set the new offsets."""
     place = 0
     for i in range(kept.size):
         closed[i] = place
@@ -203,4 +244,3 @@ def _close_ranks(offsets: Ints, kept: Array, workers: Array, labels: Array) -> I
             labels[place] = labels[a]
             place += 1
     closed[kept.size] = place
-    return closed

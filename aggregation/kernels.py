@@ -103,7 +103,12 @@ def spread(accepted: Bools, row: Floats) -> None:
 @functools.cache
 def expect_for(n_states: int) -> Callable[..., tuple[float, float]]:
     """Take the kernel of expectation for a number of states: for few, one compiled for just that many."""
-    return _expect(n_states if n_states <= MOST_UNROLLED else 0)
+    expect = _expect(n_states if n_states <= MOST_UNROLLED else 0)
+
+    def expect_with_row(*given: Any) -> tuple[float, float]:
+        return expect(*given, np.empty(n_states))
+
+    return expect_with_row
 
 
 @functools.cache
@@ -111,8 +116,8 @@ def _expect(size: int) -> Callable[..., tuple[float, float]]:
     """Make the kernel that infers a block of items and counts its answers in one pass.
 
     ``log_confusion`` and ``counts`` are (worker, answered label, state), so the inner loop walks memory in order; a
-    state is a true label, or one of several subtypes of it. The kernel returns the block's log likelihood and the
-    largest change of a probability.
+    state is a true label, or one of several subtypes of it. ``row``, (n_states,), is to work in. The kernel returns the
+    block's log likelihood and the largest change of a probability.
     """
 
     @compiled
@@ -129,11 +134,11 @@ def _expect(size: int) -> Callable[..., tuple[float, float]]:
         posterior: Floats,
         counts: Floats,
         class_counts: Floats,
+        row: Floats,
     ) -> tuple[float, float]:
         n_states = size if size > 0 else log_prevalence.size
         counts[...] = 0.0
         class_counts[...] = 0.0
-        row = np.empty(n_states)
         log_likelihood = 0.0
         change = 0.0
         for i in range(first, last):
@@ -194,7 +199,10 @@ def _choose_in_lanes(size: int) -> Callable[..., None]:
 @compiled
 def _choose_in_arrays(first: int, last: int, posterior: Floats, rank: Floats, tie: float, labels: Ints) -> None:
     for i in range(first, last):
-        least = posterior[i].max() - tie
+        top = posterior[i, 0]
+        for k in range(1, rank.size):
+            top = max(top, posterior[i, k])
+        least = top - tie
         chosen = -1
         for k in range(rank.size):
             if posterior[i, k] >= least and (chosen < 0 or rank[k] > rank[chosen]):

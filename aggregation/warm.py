@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,9 +11,12 @@ from aggregation import METHODS, ConvergenceWarning, LabelTable, aggregate
 from aggregation.lanes import MOST_LANES
 from aggregation.table import LARGE
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def warm() -> None:
-    """Run each method on two items, then each number of labels that has kernels of its own, then a large table."""
+
+def warm(labels: Iterable[int] = range(3, MOST_LANES + 2)) -> None:
+    """Run each method on two items, then numbers of labels that have kernels of their own, and a large table."""
     arrays = [0, 0, 1, 1], [0, 1, 0, 1], [0, 0, 1, 0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -20,7 +24,7 @@ def warm() -> None:
             aggregate(LabelTable.from_arrays(*arrays, n_labels=2), method=method)
         many = np.arange(LARGE)
         LabelTable.from_arrays(many[::-1], many % 10, many % 2, n_labels=2)
-        for n_labels in range(3, MOST_LANES + 2):
+        for n_labels in labels:
             few = LabelTable.from_arrays(*arrays, n_labels=n_labels)
             aggregate(few)
             aggregate(few, method="hierarchical", max_iter=1)

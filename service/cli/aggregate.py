@@ -50,13 +50,14 @@ def aggregate(
     printed; notes, and how far it is, go to standard error.
     """
     # --help need not wait for arrow
+    from aggregation.watching import compiling_watched  # noqa: PLC0415
     from service.cli import answer_files, columns  # noqa: PLC0415
     from service.cli.progress import progress  # noqa: PLC0415
 
     columns.check_places((out, workers), (labels, gold, truth))
     if truth is not None and not truth.is_file():
         raise PlainError(f"there is no file {truth}")  # known before the work; what it says is not
-    with progress() as line:
+    with progress() as line, compiling_watched(line.compiling):
         line.doing(f"reading {labels}")
         gold_rows = columns.read(gold, ("task", "label")) if gold else None
         answers = answer_files.read_answers(labels, gold_rows)

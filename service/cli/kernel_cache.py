@@ -1,7 +1,7 @@
-"""A place for numba's compiled kernels, for a user who may write neither beside them nor in a home folder.
+"""A place for compiled kernels, for a user who may write neither beside them nor in a home folder.
 
-numba keeps them beside their module, or else in the user's cache folder, and refuses to be imported where it can
-write to neither: as a system user without a home, with an installation that belongs to root.
+They are kept beside their module, or else in the user's cache folder. Where neither can be written to, as by a system
+user without a home with an installation that belongs to root, every process would compile them anew.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def provide_kernel_cache() -> None:
         if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
             folder = Path(tempfile.mkdtemp(prefix="assay-kernels-"))
     except OSError:
-        return  # numba says what it misses
+        return  # kernels are then compiled by every process
     os.environ[_VARIABLE] = str(folder)
 
 

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _EVERY: Final = 0.1  # seconds between two writings
+_COMPILING: Final = "compiling for this machine, which takes some seconds the first time"
 
 
 class Line:
     """
-    A line of standard error that says what is being done, and is gone afterwards; nothing where there is no terminal.
+    A line of standard error that says what is being done, and is gone afterwards; none where there is no terminal.
 
     It is told of steps from any thread.
     """
@@ -26,7 +27,7 @@ class Line:
     def __init__(self, out: TextIO) -> None:
         self._out, self._lock = out, threading.Lock()
         self._shown = out.isatty()
-        self._doing, self._steps, self._next = "", 0, 0.0
+        self._doing, self._steps, self._next, self._compiling = "", 0, 0.0, False
 
     def doing(self, what: str) -> None:
         """Say what is being done now."""
@@ -42,6 +43,16 @@ class Line:
                 steps = "1 step" if self._steps == 1 else f"{self._steps:,} steps"
                 moved = f", change {change:.1e}" if math.isfinite(change) else ""  # early steps may not compare
                 self._write(f"{self._doing}: {steps}, bound {bound:,.2f}{moved}")
+
+    def compiling(self, kernel: str) -> None:
+        """Say, once and whether there is a terminal or not, what is waited for where machine code is yet to be made."""
+        del kernel
+        with self._lock:
+            if not self._compiling:
+                self._write("")
+                self._out.write(f"assay: {_COMPILING}\n")
+                self._out.flush()
+            self._compiling = True
 
     def end(self) -> None:
         """Remove the line."""
