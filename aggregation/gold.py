@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from aggregation.arrays import Bools, Floats, Ints
+    from aggregation.result import Result
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +83,31 @@ class Clamp:
         even = self.accepted / np.maximum(self.accepted.sum(axis=1, keepdims=True), 1)
         posterior[known] = np.where(total > 0, kept / np.where(total > 0, total, 1.0), even)
         return posterior
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """
+    Gold that was not told, and what was inferred without it.
+
+    Attributes
+    ----------
+    items : (n,) int, gold items that have answers
+    known : Clamp, what was told: the other gold
+    result : Result
+    right : (n, n_labels) bool, the items' accepted labels
+
+    """
+
+    items: Ints
+    known: Clamp
+    result: Result
+    right: Bools
+
+    def hits(self, labels: Ints) -> Floats:
+        """Tell of labels of all items, (n_items,), which of those held out are right, (n,)."""
+        hit: Floats = self.right[np.arange(self.items.size), labels[self.items]].astype(np.float64)
+        return hit
 
 
 def _one_hot(gold: npt.NDArray[np.int64], n_labels: int) -> Bools:

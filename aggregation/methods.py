@@ -13,7 +13,7 @@ import numpy as np
 
 from aggregation.calibration import Curve, of_labels, with_confidence
 from aggregation.fingerprint import fingerprints, told_apart
-from aggregation.gold import Clamp
+from aggregation.gold import Clamp, HeldOut
 from aggregation.result import ConvergenceWarning
 from aggregation.tempering import tempered
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from aggregation.prior import Prior
     from aggregation.result import Result
     from aggregation.table import LabelTable
+
+    Learn = Callable[[LabelTable, Clamp, Result, list[HeldOut]], tuple[Result, list[HeldOut]]]
 
 # Each model's module, loaded when it is first asked for: most need numba, whose import takes half a second.
 METHODS = {
@@ -42,8 +44,8 @@ METHODS = {
 }
 
 
-# Confidence is fitted on results that need not be as fine as the one that is given back.
-FOR_CURVE = {"auto": {"restarts": 2}, "ebcc": {"restarts": 2}}
+# What is learnt on gold is learnt from results that need not be as fine as the one that is given back.
+HELD_OUT = {"auto": {"restarts": 2}, "ebcc": {"restarts": 2}}
 
 
 def aggregate(
@@ -63,7 +65,7 @@ def aggregate(
     gold : (n_items,) int or (n_items, n_labels) bool, optional
         Known labels, -1 where unknown; or the accepted labels of each item, none where unknown. An item of
         which something is known keeps to it. The labels are also inferred twice more, each time with half of the
-        gold unknown, to fit confidence on gold that was not told.
+        gold unknown, to fit confidence, and `auto`'s odds of the majority, on gold that was not told.
     **options
         The method's own parameters, such as ``prior``, ``start``, ``max_iter`` and ``tol`` of `dawid_skene`. A model
         with workers takes ``prior``, what is known of them from earlier jobs; one that climbs takes ``start``, an
@@ -79,14 +81,12 @@ def aggregate(
     _check_options(method, model, options)
     clamp = Clamp.from_gold(gold, table.n_items, table.n_labels)
     result: Result = model(table, clamp, **options)
+    held_out = _hold_out(table, clamp, partial(model, **HELD_OUT.get(method, {}) | options))
+    if method == "auto" and held_out:
+        learn_odds: Learn = import_module("aggregation.auto").learn_odds
+        result, held_out = learn_odds(table, clamp, result, held_out)
     probabilities, correlation = tempered(table, clamp, result.posterior, options.get("prior"))
-    curve = Curve()
-    if (clamp.known & (table.answers_per_item > 0)).sum() >= 2:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # said once, for the result itself
-            curve = _curve_on_gold(
-                table, clamp, partial(model, **FOR_CURVE.get(method, {}) | options), options.get("prior")
-            )
+    curve = _curve_on(held_out, table, options.get("prior"))
     confidence = curve.apply(of_labels(probabilities, result.labels))
     kept = np.where(clamp.known, of_labels(probabilities, result.labels), confidence)
     told = {**result.params, "calibration": {"correlation": correlation, **asdict(curve)}}
@@ -116,19 +116,29 @@ def _check_options(method: str, model: Callable[..., Result], options: dict[str,
         raise ValueError(f"{method} takes no {' or '.join(strange)}: its options are {', '.join(taken) or 'none'}")
 
 
-def _curve_on_gold(
-    table: LabelTable, clamp: Clamp, model: Callable[[LabelTable, Clamp], Result], prior: Prior | None
-) -> Curve:
-    """Fit a curve on gold items, each inferred while it and half of the gold were unknown."""
-    items, _ = fingerprints(table)
+def _hold_out(table: LabelTable, clamp: Clamp, model: Callable[[LabelTable, Clamp], Result]) -> list[HeldOut]:
+    """Infer twice, each time with half of the gold unknown; nothing where there is no gold to tell from."""
     answered = np.flatnonzero(clamp.known & (table.answers_per_item > 0))
+    if answered.size < 2:
+        return []
+    items, _ = fingerprints(table)
     ranked = answered[np.argsort(told_apart(table, items, clamp)[answered], kind="stable")]
+    held_out = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # said once, for the result itself
+        for half in (ranked[::2], ranked[1::2]):
+            known = clamp.without(half)
+            held_out.append(HeldOut(half, known, model(table, known), clamp.accepted[clamp.row[half]]))
+    return held_out
+
+
+def _curve_on(held_out: list[HeldOut], table: LabelTable, prior: Prior | None) -> Curve:
+    """Fit a curve on gold that was held out; without any, none."""
+    if not held_out:
+        return Curve()
     confidence, right = [], []
-    for half in (ranked[::2], ranked[1::2]):
-        known = clamp.without(half)
-        result = model(table, known)
-        labels = result.labels[half]
-        probabilities, _ = tempered(table, known, result.posterior, prior)
-        confidence.append(of_labels(probabilities[half], labels))
-        right.append(clamp.accepted[clamp.row[half], labels].astype(np.float64))
+    for one in held_out:
+        probabilities, _ = tempered(table, one.known, one.result.posterior, prior)
+        confidence.append(of_labels(probabilities, one.result.labels)[one.items])
+        right.append(one.hits(one.result.labels))
     return Curve.fit(np.concatenate(confidence), np.concatenate(right))

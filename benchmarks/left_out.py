@@ -22,7 +22,7 @@ import numpy as np
 
 from aggregation import aggregate, metrics
 from aggregation.arrays import Floats
-from aggregation.auto import MAJORITY_RIGHT, MAJORITY_WRONG, POOL, hear_majority
+from aggregation.auto import MAJORITY_ODDS, POOL, hear_majority
 from aggregation.calibration import of_labels
 from aggregation.gold import Clamp
 from aggregation.result import most_probable
@@ -32,7 +32,7 @@ from benchmarks.accuracy import Recorded, measure, read_all
 POOLS = ((1,), (2,), (3,), (1, 2), (1, 3), (1, 2, 4))
 ODDS = (1.0, 3.0, 4.5, 6.0, 9.0)
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4)
-CHOSEN = (POOLS.index(POOL), ODDS.index(MAJORITY_RIGHT / MAJORITY_WRONG), WEIGHTS.index(SHARES))
+CHOSEN = (POOLS.index(POOL), ODDS.index(MAJORITY_ODDS), WEIGHTS.index(SHARES))
 
 
 def score(recorded: Recorded) -> tuple[Floats, Floats]:

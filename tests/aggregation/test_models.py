@@ -1,6 +1,7 @@
 """What every model promises, and what each computes on cases that can be worked out."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -161,14 +162,13 @@ def test_auto_reports_what_it_chose_and_why():
     assert params["overruled"] >= 0
 
 
-def test_gold_that_the_majority_fails_silences_it():
+def test_where_most_share_a_bias_gold_is_believed():
     rng = np.random.default_rng(5)
     truth = rng.integers(2, size=200)
     item, worker = np.divmod(np.arange(200 * 7), 7)
     honest = (worker < 2) == (rng.random(item.size) < 0.9)
     table = LabelTable.from_arrays(item, worker, np.where(honest, truth[item], 1 - truth[item]), n_labels=2)
     result = aggregate(table, "auto", gold=np.where(np.arange(200) < 40, truth, -1))
-    assert result.params["majority_odds"] == 1.0
     assert (result.labels == truth)[40:].mean() > 0.9
 
 
@@ -181,6 +181,28 @@ def test_a_majority_is_overruled_only_on_good_odds():
     heard, overruled = hear_majority(table, Clamp.from_gold(None, 2, 2), posterior, 4.0)
     np.testing.assert_array_equal(heard.argmax(axis=1), [0, 1])
     assert overruled == 1
+
+
+@pytest.mark.parametrize(("chance", "gold_label"), [(0.9, 0), (0.8, 1)])
+def test_gold_says_what_the_majority_is_worth(chance, gold_label):
+    """All items have a majority for label 0 and models that believe in label 1: whoever gold agrees with is heard."""
+    from aggregation.auto import hear_majority, learn_odds
+    from aggregation.gold import Clamp, HeldOut
+
+    n_items, gold = 20, np.arange(8)
+    item, worker = np.divmod(np.arange(n_items * 3), 3)
+    table = LabelTable.from_arrays(item, worker, (worker == 2).astype(int), n_labels=2)
+    posterior = np.tile([1 - chance, chance], (n_items, 1))
+    known = Clamp.from_gold(None, n_items, 2)
+    result = aggregate(table, "auto")
+    heard, _ = hear_majority(table, known, posterior, result.params["majority_odds"])
+    result = replace(result, posterior=heard, labels=heard.argmax(axis=1))
+    assert (result.labels != gold_label).all()
+    held_out = HeldOut(gold, known, result, np.tile(np.eye(2, dtype=bool)[gold_label], (gold.size, 1)))
+    learnt, [again] = learn_odds(table, known, result, [held_out])
+    assert (learnt.labels == gold_label).all()
+    assert (again.result.labels == gold_label).all()
+    assert learnt.params["overruled"] == (n_items if gold_label == 1 else 0)
 
 
 def test_agreement_counts_ties_in_shares():
