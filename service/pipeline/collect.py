@@ -250,8 +250,10 @@ class Sweep:
                 if listed and len({one.market_assignment_id for one in found}) >= listed.handed_in
             ]
             await hits.listed(conn, rows, self.started)
+            # What we deleted while it was listed looks gone, and brings nothing: it is no cause to infer again.
             soon = now + debounce
-            await dues.want_all(conn, job_no, {"decide": soon, "infer": soon, "score": now, "settle": now})
+            news = {"infer": soon, "score": now, "settle": now} if reads else {}
+            await dues.want_all(conn, job_no, {"decide": soon, **news})
         ASSIGNMENTS.labels(readable="yes").inc(sum(one.problem is None for one in reads))
         ASSIGNMENTS.labels(readable="no").inc(sum(one.problem is not None for one in reads))
         ANSWERS.inc(sum(len(one.answers) for one in reads))

@@ -359,7 +359,11 @@ async def test_what_comes_in_of_a_hit_that_was_closed_meanwhile_is_paid(house, m
 
 @pytest.mark.parametrize("lost", [False, True])
 async def test_a_hit_that_we_delete_is_not_taken_for_lost(house, monkeypatch, lost):
-    """A sweep that misses it before its deletion is saved leaves it to settle; what it held is released once."""
+    """A sweep that misses it before its deletion is saved leaves it to settle; what it held is released once.
+
+    What was handed in of a HIT can be listed after its deletion, too, and is nothing new then.
+    """
+    monkeypatch.setattr(house.market, "_hit", house.market.hits.__getitem__)
     job = await house.job(items=["a", "b"], redundancy={"minimum": 1, "maximum": 3, "target_confidence": 0.5})
     delete, met = house.market.delete_hit, []
 
@@ -367,7 +371,10 @@ async def test_a_hit_that_we_delete_is_not_taken_for_lost(house, monkeypatch, lo
         await delete(market_hit_id)
         if not met:
             met.append(market_hit_id)
+            wanted = "SELECT sum(wanted) FROM due WHERE stage IN ('infer', 'score')"
+            before = await house.value(wanted)
             await house.run_now("collect")
+            assert await house.value(wanted) == before, "nothing new came of it"
             await house.run_now("decide")
             if lost:
                 raise Unavailable("lost")
