@@ -22,15 +22,15 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Changes whenever code is called otherwise.
-FORMAT = "1"
+# What makes code of kernels, and calls it.
+_MAKERS = ("compiler", "linking", "machine_code", "object_file")
 _FOLDER = "NUMBA_CACHE_DIR"
 _PACKAGE = Path(__file__).parent
 
 
 def key(function: FunctionType, kinds: object) -> str:
     """Give the key of a function's code for arguments of some kinds."""
-    parts = [FORMAT, repr(kinds), *_surroundings(), *_made_of(function, set())]
+    parts = [repr(kinds), *_surroundings(), *_made_of(function, set())]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -123,7 +123,9 @@ def _surroundings() -> tuple[str, ...]:
     settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("NUMBA_"))
     told = [setting for setting in settings if not setting.startswith((_FOLDER, "NUMBA_DEBUG_CACHE", "NUMBA_NUM_"))]
     compilers = [_version("numba"), _version("llvmlite")]
-    return (sys.implementation.cache_tag or "", sys.platform, os.uname().machine, *compilers, *told, _processor())
+    makers = [repr(_source(f"{__package__}.{name}")) for name in _MAKERS]
+    tag = sys.implementation.cache_tag or ""
+    return (tag, sys.platform, os.uname().machine, *makers, *compilers, *told, _processor())
 
 
 def _version(package: str) -> str:
@@ -131,7 +133,8 @@ def _version(package: str) -> str:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return ""
-    return (Path(spec.origin).parent / "_version.py").read_text()
+    said = Path(spec.origin).parent / "_version.py"
+    return said.read_text() if said.exists() else repr(Path(spec.origin).stat().st_mtime_ns)
 
 
 def _processor() -> str:
