@@ -5,7 +5,9 @@ worker is bad. The share of gold among a worker's answers is therefore
 
     rate = least + (most - least) P(worker is bad | evidence, base rate),
 
-where the base rate is that of the job's own crowd: a clean crowd is asked little, whoever arrives in it.
+where the base rate is that of the job's own crowd: a clean crowd is asked little, whoever arrives in it. The evidence
+is gold and agreement, but agreement clears nobody by itself: workers who share their answers agree with each other, and
+were they asked the less gold for it, they would make the consensus.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ class AskPolicy(Struct, frozen=True, kw_only=True):
         Share of gold among the answers of one who is surely good, and of one who is surely bad.
     base_rate, base_workers
         Share of bad workers expected before any is known, and how many workers' worth of evidence that counts for.
+    clears
+        Agreement lowers the odds of being bad, beside what gold alone says, at most by this factor.
     exposure
         A gold item is not given to more workers than this.
 
@@ -38,16 +42,31 @@ class AskPolicy(Struct, frozen=True, kw_only=True):
 
     least: float = 0.005
     most: float = 0.65
-    base_rate: float = 0.25
+    base_rate: float = 0.1
     base_workers: float = 3.0
+    clears: float = 2.0
     exposure: int = 50
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a policy."""
         if not 0 <= self.least <= self.most <= 1 or not 0 < self.base_rate < 1:
             raise ValueError("least, most and base_rate are shares, least not above most, base_rate not 0 or 1")
-        if self.exposure < 1 or self.base_workers <= 0:
-            raise ValueError("exposure counts at least one worker, and base_workers is positive")
+        if self.exposure < 1 or self.base_workers <= 0 or self.clears < 1:
+            raise ValueError("exposure counts at least one worker, base_workers is positive, and clears at least 1")
+
+
+def asked_by(gold: Floats, both: Floats, policy: AskPolicy) -> Floats:
+    """
+    Say by which walk workers are asked for gold, (n_workers,): gold and agreement, bounded by what gold alone says.
+
+    Parameters
+    ----------
+    gold, both : (n_workers,)
+        Logarithms of the walks on gold alone, and on gold and agreement.
+
+    """
+    walk: Floats = np.maximum(both, gold - np.log(policy.clears))
+    return walk
 
 
 def chance_bad(log_walk: Floats, base_rate: float) -> Floats:

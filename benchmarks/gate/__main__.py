@@ -41,7 +41,7 @@ def arms(setting: Setting, *, ablation: bool) -> dict[str, Callable[[], Gate]]:
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--labels", type=int, default=3, help="number of label values, 2 to 4")
     parser.add_argument("--only", nargs="*", choices=POPULATIONS, help="populations")
     parser.add_argument("--quick", action="store_true", help="three populations, two seeds")

@@ -9,7 +9,7 @@ import numpy as np
 from aggregation.arrays import Bools
 from aggregation.result import Result
 from benchmarks.gate.job import View, fitted
-from gold.ask import AskPolicy, chance_bad, gold_rate
+from gold.ask import AskPolicy, asked_by, chance_bad, gold_rate
 from gold.evidence import Answers
 from gold.rescore import Consensus, Infer, Scoring, rescore
 from gold.sequential import HEAD, Rules, enough, gold_ratios
@@ -93,7 +93,8 @@ class Assay:
 
     def gold_for(self, worker: int, bundle: int, rng: np.random.Generator) -> int:
         base = self.policy.base_rate if self.scoring is None else self.scoring.standing.base_rate
-        walk = np.array(self.both.get(worker, np.log(HEAD)))
+        gold, both = (np.array(walks.get(worker, np.log(HEAD))) for walks in (self.gold, self.both))
+        walk = asked_by(gold, both, self.policy)
         rate = float(gold_rate(chance_bad(walk, base), self.policy))
         return int(bundle * rate / (1 - rate) + rng.random())
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gold.ask import AskPolicy, base_rate, chance_bad, gold_rate, pick
+from gold.ask import AskPolicy, asked_by, base_rate, chance_bad, gold_rate, pick
 from gold.bank import Accepted, GoldError, GoldFact, in_force, masks
 from gold.candidates import CandidatePolicy, candidates
 from gold.worth import RestPolicy, information, resting
@@ -87,9 +87,20 @@ def test_gold_is_never_met_twice_is_capped_and_balanced(seed, n):
 def test_gold_is_asked_often_of_the_uncertain_and_seldom_of_the_sure():
     policy = AskPolicy()
     clean, spoiled = (base_rate(np.array(walks), np.ones(10, bool), policy) for walks in ([-5.0] * 10, [3.0] * 10))
-    assert clean < 0.08 < 0.8 < spoiled
+    assert clean < 0.03 < 0.75 < spoiled
     sure, unsure, bad = gold_rate(chance_bad(np.array([-5.0, -0.7, 4.0]), 0.2), policy)
     assert sure < 0.02 < unsure < bad <= policy.most
+
+
+def test_agreement_brings_gold_and_clears_nobody_of_it():
+    """A ring whose members agree with each other is asked for gold nearly as often as the unknown."""
+    policy, unknown = AskPolicy(), np.log(0.5)
+    ring, suspect, cleared = asked_by(np.array([unknown, unknown, -4.0]), np.array([-6.0, 3.0, -6.0]), policy)
+    assert unknown - 1 < ring < unknown
+    assert suspect == 3.0
+    assert cleared < -4.0
+    with pytest.raises(ValueError, match="clears at least 1"):
+        AskPolicy(clears=0.5)
 
 
 def test_candidates_take_labels_in_turn_and_wait_for_a_person():
