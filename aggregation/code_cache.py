@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+import platform
 import secrets
 import sys
 from functools import cache
@@ -125,7 +126,7 @@ def _surroundings() -> tuple[str, ...]:
     compilers = [_version("numba"), _version("llvmlite")]
     makers = [repr(_source(f"{__package__}.{name}")) for name in _MAKERS]
     tag = sys.implementation.cache_tag or ""
-    return (tag, sys.platform, os.uname().machine, *makers, *compilers, *told, _processor())
+    return (tag, sys.platform, platform.machine(), *makers, *compilers, *told, _processor())
 
 
 def _version(package: str) -> str:

@@ -11,13 +11,13 @@ import importlib
 import struct
 import sys
 import threading
-from functools import cache, cached_property, update_wrapper
+from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
 from aggregation import code_cache
-from aggregation.machine_code import MachineCode, arrays_are_as_known
+from aggregation.machine_code import MachineCode, runs_here
 from aggregation.watching import tell_compiling
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ _ARRAYS = "numba.np.arraymath"
 _CONTIGUOUS, _ALIGNED, _WRITABLE = 0x1, 0x100, 0x400
 _MATTERS = _CONTIGUOUS | _ALIGNED | _WRITABLE
 _NUMBERS = {int: "q", float: "d", bool: "q"}  # as `struct` has them
+# What is kept in place of code that cannot be linked.
+_BY_NUMBA = b"numba runs this kernel"
 _one_at_a_time = threading.RLock()
 
 
@@ -110,26 +112,26 @@ class Kernel:
             raise TypeError(f"{self.__qualname__} takes {expected} arguments, not {len(arguments)}")
         with _one_at_a_time:
             if kinds not in self._loaded:
-                self._loaded[kinds] = self._load(kinds, arguments) if all(map(_passable, arguments)) else None
+                self._loaded[kinds] = self._load(kinds, arguments) if _passable(arguments) else None
             return self._loaded[kinds]
 
     def _load(self, kinds: tuple[Any, ...], arguments: tuple[Any, ...]) -> Loaded | None:
         name = f"{self.__module__}.{self.__qualname__}".replace("<locals>.", "")
         name = f"{name}-{code_cache.key(self._function, kinds)}.kernel"
-        kept = (MachineCode.from_bytes(kept) for kept in code_cache.find(name))
-        code = next((code for code in kept if code is not None), None)
+        found = list(code_cache.find(name))
+        code = next((code for code in map(MachineCode.from_bytes, found) if code is not None), None)
         if code is None:
-            code = self._compile(arguments)
-            if code is None:
-                return None
-            code_cache.keep(name, code.to_bytes())
+            code = None if _BY_NUMBA in found else self._compile(name, arguments)
+        if code is None:
+            return None
         letters = [_NUMBERS.get(type(argument), "q") for argument in arguments]
         try:
             return struct.Struct("=" + "".join(letters)).pack, code.load()
         except OSError:  # numba has other ways to have it executed
             return None
 
-    def _compile(self, arguments: tuple[Any, ...]) -> MachineCode | None:
+    def _compile(self, name: str, arguments: tuple[Any, ...]) -> MachineCode | None:
+        """Compile for such arguments, and keep the code, or that numba is to run it."""
         numba = _numba()
         if numba.config.DISABLE_JIT:
             return None
@@ -139,21 +141,17 @@ class Kernel:
         try:
             code: MachineCode = importlib.import_module("aggregation.linking").link(self._bare, types)
         except Exception:  # noqa: BLE001 - whatever another numba does otherwise, it can run its own function itself
+            code_cache.keep(name, _BY_NUMBA)
             return None
+        code_cache.keep(name, code.to_bytes())
         return code
 
 
-@cache
-def _arrays_are_as_known() -> bool:
-    return arrays_are_as_known()
-
-
-def _passable(argument: Any) -> bool:
-    """Say if machine code can be given such an argument; numba takes what is laid out otherwise."""
-    if not isinstance(argument, np.ndarray):
-        return True
-    plain = argument.dtype.kind in "biuf" and argument.dtype.isnative
-    return plain and argument.flags.c_contiguous and argument.flags.aligned and _arrays_are_as_known()
+def _passable(arguments: tuple[Any, ...]) -> bool:
+    """Say if machine code can be given such arguments, here; numba takes arrays that are laid out otherwise."""
+    arrays = [argument for argument in arguments if isinstance(argument, np.ndarray)]
+    plain = all(array.dtype.kind in "biuf" and array.dtype.isnative for array in arrays)
+    return plain and all(array.flags.c_contiguous and array.flags.aligned for array in arrays) and runs_here()
 
 
 def _plain(argument: Any) -> Any:

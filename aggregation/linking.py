@@ -8,8 +8,6 @@ as the objects that numpy makes.
 
 from __future__ import annotations
 
-import platform
-import sys
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +43,6 @@ def link(dispatcher: Any, types: tuple[Any, ...]) -> MachineCode:
         It is not what can be linked here.
 
     """
-    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        raise UnlinkableError(f"machine code for {sys.platform} on {platform.machine()}")
     returned = next(known.return_type for known in dispatcher.nopython_signatures if known.args == types)
     module = llvm.parse_assembly(dispatcher.inspect_llvm(types))
     (kernel,) = (f for f in module.functions if not f.is_declaration and f.linkage == llvm.Linkage.external)

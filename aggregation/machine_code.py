@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import json
 import mmap
+import platform
 import struct
 import sys
 from dataclasses import dataclass
@@ -98,11 +99,12 @@ class MachineCode:
         return call
 
 
-def arrays_are_as_known() -> bool:
-    """Say if arrays are laid out here as kernels take them to be."""
-    probe = np.zeros((2, 3, 5))[:, :2]
-    if sys.implementation.name != "cpython" or struct.calcsize("P") != _WORD.size:
+@cache
+def runs_here() -> bool:
+    """Say if there is machine code for this system, and arrays are objects of the form that it takes them to be."""
+    if (sys.platform, platform.machine(), sys.implementation.name) != ("linux", "x86_64", "cpython"):
         return False
+    probe = np.zeros((2, 3, 5))[:, :2]
 
     def word(at: int) -> int:
         return ctypes.c_uint64.from_address(at).value

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aggregation import code_cache, compiler
+from aggregation import code_cache, compiler, object_file
 from aggregation.compiler import compiled
 from aggregation.machine_code import MachineCode
 from aggregation.watching import compiling_watched
@@ -191,6 +191,21 @@ def test_a_wrong_call_says_so(cache):
     frozen.flags.writeable = False
     with pytest.raises(Exception, match="readonly"):
         scaled(0, 1, frozen, 2.0, True)
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_what_cannot_be_linked_is_run_by_numba_and_compiled_once(cache, monkeypatch, here):
+    """As with another numba, or on another system."""
+    compilations = []
+    monkeypatch.setattr(compiler, "tell_compiling", compilations.append)
+    if here:
+        monkeypatch.setattr(object_file, "NEEDED", frozenset())
+    else:
+        monkeypatch.setattr(compiler, "runs_here", lambda: False)
+    values = np.array([2.0, 4.0])
+    for _ in range(2):
+        assert again(ratio)(values.copy()) == 6.0 / np.exp(1.0)
+    assert compilations == ["ratio"] * here
 
 
 def test_threads_that_call_first_at_once_compile_once(cache, monkeypatch):
