@@ -99,10 +99,12 @@ class LabelTable:
 
             offsets, kept_workers, kept_labels = group(items, workers, labels, n_items)
         n_dropped = items.size - kept_workers.size
-        table = cls(offsets, kept_workers, kept_labels, n_items, n_workers, n_labels, n_dropped)
-        for array in (table.offsets, table.worker, table.label):
+        return cls(offsets, kept_workers, kept_labels, n_items, n_workers, n_labels, n_dropped)
+
+    def __post_init__(self) -> None:
+        """Let nobody write to the arrays: kernels are compiled for such alone."""
+        for array in (self.offsets, self.worker, self.label):
             array.flags.writeable = False
-        return table
 
     def keep(self, mask: npt.NDArray[np.bool_]) -> LabelTable:
         """Keep the answers where ``mask``, (n_answers,), is true; items and workers keep their numbers."""

@@ -23,7 +23,9 @@ def warm(labels: Iterable[int] = range(3, MOST_LANES + 2)) -> None:
         for method in METHODS:
             aggregate(LabelTable.from_arrays(*arrays, n_labels=2), method=method)
         many = np.arange(LARGE)
-        LabelTable.from_arrays(many[::-1], many % 10, many % 2, n_labels=2)
+        # Out of order, and each answered twice.
+        large = LabelTable.from_arrays(many[::-1] // 20, many % 10, many % 2, n_labels=2)
+        aggregate(large, method="maximum_likelihood", accelerate=True, max_iter=3)
         for n_labels in labels:
             few = LabelTable.from_arrays(*arrays, n_labels=n_labels)
             aggregate(few)
