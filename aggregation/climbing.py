@@ -86,14 +86,13 @@ def renaming(agreement: Floats) -> Ints:
     own = np.arange(agreement.shape[0])
     if (agreement.argmax(axis=1) == own).all():
         return own
-    # Rarely needed, and slow to import.
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
+    if own.size == 2:
+        order: Ints = own[::-1]  # the only other one
+    else:
+        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - rarely needed, and slow to import
 
-    rows, columns = linear_sum_assignment(-agreement)
-    if agreement[rows, columns].sum() <= agreement[own, own].sum() + WORTH:
-        return own
-    order: Ints = columns
-    return order
+        _, order = linear_sum_assignment(-agreement)
+    return order if agreement[own, order].sum() > agreement[own, own].sum() + WORTH else own
 
 
 def warn_unless_converged(result: Result, params: Mapping[str, Any]) -> None:

@@ -153,6 +153,19 @@ def test_exchanged_labels_are_named_by_the_answers():
     np.testing.assert_array_equal(exchanged[:, order].argmax(axis=1), truth)
 
 
+@pytest.mark.parametrize("agreement", [[[1.0, 5.0], [6.0, 2.0]], [[1.0, 5.0], [2.0, 8.0]], [[4.0, 4.0], [5.0, 5.0]]])
+def test_two_labels_are_renamed_as_any_number_would_be(agreement):
+    from scipy.optimize import linear_sum_assignment
+
+    from aggregation.climbing import renaming
+
+    agreement = np.array(agreement)
+    best = agreement[linear_sum_assignment(-agreement)].sum()
+    order = renaming(agreement)
+    assert agreement[[0, 1], order].sum() == best
+    assert order.tolist() == ([1, 0] if best > np.trace(agreement) else [0, 1])
+
+
 def test_auto_reports_what_it_chose_and_why():
     table, _ = simulate(n_items=80, n_workers=8, n_labels=2)
     params = aggregate(table, "auto").params
