@@ -30,6 +30,7 @@ from service.api import (
     progress,
     runs,
     trust,
+    trust_rules,
     uploads,
     workers,
 )
@@ -51,7 +52,7 @@ _BY_TAG = {
         gold_banks,
         bank_copies,
     ),
-    "results": (labels, runs, answers, assignments, agreement, workers, trust, dry_runs),
+    "results": (labels, runs, answers, assignments, agreement, workers, trust, dry_runs, trust_rules),
     "keys": (keys,),
     "description": (documents,),
 }

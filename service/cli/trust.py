@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,15 @@ _WORKER = click.argument(
     "worker_id", metavar="WORKER", callback=lambda _context, _parameter, value: quote(value, safe="")
 )
 _REASON = click.option("--reason", required=True, help="Why; it is kept in the worker's history.")
+_RULES = (
+    click.option("--good-accuracy", type=float, help="A worker who is right this often is good."),
+    click.option("--wrongly-suspended", type=float, help="At most this share of good workers is suspended."),
+    click.option("--missed", type=float, help="At most this share of random clickers is ever trusted."),
+    click.option("--on-gold", type=float, help="So much of the share of errors is spent on gold alone."),
+    click.option("--gold-horizon", type=int, help="Gold answers of a worker over which the errors hold."),
+    click.option("--horizon", type=int, help="Answers of a worker over which the errors hold."),
+    click.option("--corroboration", type=float, help="Agreement suspends nobody before gold alone is so many to one."),
+)
 
 
 @click.group()
@@ -60,15 +70,16 @@ def release(api: Api, job_id: str, worker_id: str) -> None:
     _show(api, api("DELETE", f"/jobs/{job_id}/workers/{worker_id}/trust"))
 
 
+def _rules(command: Callable[..., None]) -> Callable[..., None]:
+    """Add an option for each rule."""
+    for option in reversed(_RULES):
+        command = option(command)
+    return command
+
+
 @trust.command("dry-run")
 @JOB
-@click.option("--good-accuracy", type=float, help="A worker who is right this often is good.")
-@click.option("--wrongly-suspended", type=float, help="At most this share of good workers is suspended.")
-@click.option("--missed", type=float, help="At most this share of random clickers is ever trusted.")
-@click.option("--on-gold", type=float, help="So much of the share of errors is spent on gold alone.")
-@click.option("--gold-horizon", type=int, help="Gold answers of a worker over which the errors hold.")
-@click.option("--horizon", type=int, help="Answers of a worker over which the errors hold.")
-@click.option("--corroboration", type=float, help="Agreement suspends nobody before gold alone is so many to one.")
+@_rules
 @with_api
 def dry_run(api: Api, job_id: str, **rules: float | None) -> None:
     """Say whom rules would have suspended, when and at what error. Nothing is changed.
@@ -102,6 +113,25 @@ def dry_run(api: Api, job_id: str, **rules: float | None) -> None:
     )
     chances = ", ".join(f"{one['accuracy']:.0%} right {one['suspended']:.1%}" for one in told["error"])
     api.console.print(f"Suspended on gold alone over {told['rules']['gold_horizon']} gold answers: {chances}.")
+
+
+@trust.command()
+@JOB
+@_rules
+@click.option("--suspend/--watch", default=None, help="Whether the policy suspends, or only watches.")
+@with_api
+def switch(api: Api, job_id: str, **rules: float | None) -> None:
+    """Put rules in force, of which a dry run has shown the effect: everybody is judged by them anew.
+
+    Rules that are not given stay as they are.
+    """
+    given = {name: value for name, value in rules.items() if value is not None}
+    told = api("PATCH", f"/jobs/{job_id}/trust", json=given)
+    if api.as_json:
+        write_json(told)
+        return
+    changed = ", ".join(f"{name} is {told['trust'][name]}" for name in told["changed"])
+    api.console.print(f"In force: {changed}. Everybody is judged anew." if changed else "These are in force already.")
 
 
 def _show(api: Api, told: dict[str, Any]) -> None:

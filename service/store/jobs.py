@@ -34,6 +34,7 @@ WHERE job_no = $1
 _SET_BUDGET = """
 UPDATE job SET budget_cents = $2, spec = jsonb_set(spec, '{budget}', to_jsonb($3::text)) WHERE job_no = $1
 """
+_SET_TRUST = "UPDATE job SET spec = jsonb_set(spec, '{trust}', $2) WHERE job_no = $1"
 # In the order in which hits.unsliced takes them: a HIT's redundancy is the largest among its items.
 _UNSLICED = """
 SELECT greatest(1, i.minimum - coalesce(b.n, 0)), greatest(1, i.maximum - coalesce(b.n, 0)), count(*)
@@ -110,6 +111,11 @@ async def set_state(conn: Connection, job_no: int, state: State, *, pause_reason
 async def set_budget(conn: Connection, job_no: int, cents: int, text: str) -> None:
     """Change a locked job's budget limit, in its spec too."""
     await conn.execute(_SET_BUDGET, job_no, cents, text)
+
+
+async def set_trust(conn: Connection, job_no: int, trust: dict[str, Any]) -> None:
+    """Change the rules of trust in a locked job's spec."""
+    await conn.execute(_SET_TRUST, job_no, trust)
 
 
 async def unsliced(conn: Connection, job_no: int) -> list[Alike]:

@@ -96,6 +96,7 @@ BODIES = {
     "withdrawItems": {"external_ids": ["item-0"]},
     "setTrust": {"state": "suspended", "reason": "why"},
     "dryRunTrust": {},
+    "changeTrustRules": {"suspend": False},
     "correctBank": {"corrections": [{"external_id": "gold-0", "cause": "why", "state": "retired"}]},
     "importGold": golds(1),
     "copyGold": {"bank": "nowhere"},

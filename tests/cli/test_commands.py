@@ -306,6 +306,9 @@ async def test_rules_are_tried_before_they_are_switched_on(shell: Shell) -> None
     strict = await shell.json("trust", "dry-run", job_id, "--wrongly-suspended", "1e-20", "--corroboration", "1000")
     assert (strict["suspended"], strict["rules"]["corroboration"]) == ([], 1000)
     assert "nobody" in (await shell("trust", "dry-run", job_id, "--wrongly-suspended", "1e-20")).output
+    switched = await shell("trust", "switch", job_id, "--missed", "0.1", "--watch")
+    assert switched.output == "In force: missed is 0.1, suspend is False. Everybody is judged anew.\n"
+    assert (await shell("trust", "switch", job_id, "--watch")).output == "These are in force already.\n"
     wrong = await shell("trust", "dry-run", job_id, "--good-accuracy", "0.2")
     assert (wrong.exit_code, "expected more than 0.33" in wrong.stderr) == (1, True)
 
