@@ -11,7 +11,7 @@ Statistician 55.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,6 +68,7 @@ def signs(
     fast_seconds: float = 1.0,
     base_rate: float = BASE_RATE,
     least_chance: float = 0.1,
+    labels: Sequence[str] | None = None,
 ) -> list[Sign]:
     """
     Look for signs on every worker; give those by which automation is at least ``least_chance`` probable.
@@ -82,8 +83,11 @@ def signs(
         Active seconds, NaN where unknown.
     fast_seconds : float
         Nobody reads and answers in less, but for one time in twenty.
+    labels : sequence of str, optional
+        Names of the label values, for the reasons; by default their numbers.
 
     """
+    names = tuple(map(str, range(n_labels))) if labels is None else tuple(labels)
     found: list[Sign] = []
 
     def judged(kind: str, p_value: Floats, tell: Callable[[int], str], peer: Ints | None = None) -> None:
@@ -97,7 +101,7 @@ def signs(
 
     if seconds is not None:
         judged("speed", *_speed(answers.worker, seconds, n_workers, fast_seconds))
-    judged("identical_run", *_runs(answers, consensus, n_workers, n_labels))
+    judged("identical_run", *_runs(answers, consensus, n_workers, names))
     judged("shared_errors", *_clusters(answers, consensus, n_workers, n_labels))
     return sorted(found, key=lambda sign: (-sign.chance, sign.worker))
 
@@ -110,12 +114,15 @@ def _speed(worker: Ints, seconds: Floats, n_workers: int, fast: float) -> tuple[
     return chance, lambda one: f"{quick[one]} of {total[one]} answers took under {fast:g} seconds."
 
 
-def _runs(answers: Answers, consensus: Ints, n_workers: int, n_labels: int) -> tuple[Floats, Callable[[int], str]]:
+def _runs(
+    answers: Answers, consensus: Ints, n_workers: int, labels: Sequence[str]
+) -> tuple[Floats, Callable[[int], str]]:
     """
     Test the longest run of one label against how probable the worker's usual agreement makes it, wherever it may begin.
 
     A run of items that are alike is no sign: each answer counts by whether the consensus has that label too.
     """
+    n_labels = len(labels)
     order = np.argsort(answers.worker, kind="stable")
     worker, label = answers.worker[order], answers.label[order]
     believed = consensus[answers.item[order]]
@@ -141,8 +148,8 @@ def _runs(answers: Answers, consensus: Ints, n_workers: int, n_labels: int) -> t
     return (
         p_value,
         lambda one: (
-            f"{length[one]} answers in a row were label value {of_label[one]}; the consensus has it on {same[one]} of "
-            "them."
+            f"{length[one]} answers in a row were label value {labels[of_label[one]]}; the consensus has it "
+            f"on {same[one]} of them."
         ),
     )
 

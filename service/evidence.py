@@ -90,7 +90,8 @@ def _automation(case: Case, scoring: Scoring) -> dict[int, list[dict[str, Any]]]
     believed = np.where(counted > 0, posterior.argmax(axis=1), -1)
     found: dict[int, list[dict[str, Any]]] = {}
     seconds = case.seconds[ordered.assignment]
-    for sign in signs(ordered, believed, case.n_workers, posterior.shape[1], seconds=seconds):
+    n_labels = posterior.shape[1]
+    for sign in signs(ordered, believed, case.n_workers, n_labels, seconds=seconds, labels=case.labels):
         told: dict[str, Any] = {"kind": sign.kind, "reason": sign.reason}
         for name in ("chance", "p_value", "likelihood_ratio"):
             told[name] = float(f"{getattr(sign, name):.3g}")

@@ -29,6 +29,7 @@ from service.api import (
     labels,
     progress,
     runs,
+    signs,
     trust,
     trust_rules,
     uploads,
@@ -52,7 +53,7 @@ _BY_TAG = {
         gold_banks,
         bank_copies,
     ),
-    "results": (labels, runs, answers, assignments, agreement, workers, trust, dry_runs, trust_rules),
+    "results": (labels, runs, answers, assignments, agreement, workers, trust, signs, dry_runs, trust_rules),
     "keys": (keys,),
     "description": (documents,),
 }

@@ -134,6 +134,31 @@ def switch(api: Api, job_id: str, **rules: float | None) -> None:
     api.console.print(f"In force: {changed}. Everybody is judged anew." if changed else "These are in force already.")
 
 
+@trust.command()
+@JOB
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="So many workers.")
+@with_api
+def signs(api: Api, job_id: str, limit: int) -> None:
+    """Show which workers may be automating, and what each sign is worth. Nobody is suspended by it: you judge."""
+    told = api("GET", f"/jobs/{job_id}/trust/signs", params={"limit": limit})
+    if api.as_json:
+        write_json(told)
+        return
+    for one in told["workers"]:
+        api.console.print(f"{one['worker']}  {one['state']} by {one['by']}")
+        for sign in one["signs"]:
+            api.console.print(f"    {_sign(sign)}")
+    api.console.print(
+        f"{told['total']} workers with signs of automation, {len(told['workers'])} shown. One worker in "
+        f"{1 / told['base_rate']:.0f} is taken to automate before any sign; a sign by itself suspends nobody."
+    )
+
+
+def _sign(sign: dict[str, Any]) -> str:
+    peer = f" The other worker: {sign['peer']}." if sign.get("peer") else ""
+    return f"{sign['reason']}{peer}"
+
+
 def _show(api: Api, told: dict[str, Any]) -> None:
     if api.as_json:
         write_json(told)
@@ -150,6 +175,6 @@ def _show(api: Api, told: dict[str, Any]) -> None:
         if told["by"] == "person":
             api.console.print(f"The policy says: {evidence['policy']['reason']}")
     for sign in evidence.get("automation", ()):
-        api.console.print(f"Sign of automation: {sign['reason']}")
+        api.console.print(f"Sign of automation: {_sign(sign)}")
     for change in told["history"]:
         api.console.print(f"{change['at'][:19]}  {change['state']} by {change['by']}: {change['reason']}")

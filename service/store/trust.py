@@ -30,6 +30,15 @@ _FIND = """
 SELECT worker_no, worker_id, trust_state, trust_by, trust_reason, trust, barred, resting FROM job_worker
 WHERE job_no = $1 AND worker_id = $2
 """
+_SIGNS = """
+SELECT w.worker_id, w.trust_state, w.trust_by, w.trust -> 'automation', count(*) OVER ()
+FROM job_worker w CROSS JOIN LATERAL (
+    SELECT max((one ->> 'likelihood_ratio')::float8) AS strongest, count(*) AS many
+    FROM jsonb_array_elements(w.trust -> 'automation') AS one
+) AS s
+WHERE w.job_no = $1 AND s.many > 0
+ORDER BY s.strongest DESC, s.many DESC, w.worker_no LIMIT $2
+"""
 _VOID = """
 WITH moved AS (
     UPDATE job_worker w SET void_from = a.submitted_at, void_assignment = a.market_assignment_id, void_slot = v.slot
@@ -98,6 +107,16 @@ class Believed(Struct, frozen=True):
     resting: bool
 
 
+class Automated(Struct, frozen=True):
+    """A worker with signs of automation, as the last scoring found them; total: how many such workers there are."""
+
+    worker_id: str
+    state: str
+    by: str
+    signs: list[dict[str, Any]]
+    total: int
+
+
 class Verdict(Struct, frozen=True):
     """What is to be believed of a worker, why, and the numbers that it rests on.
 
@@ -144,6 +163,11 @@ async def find(conn: Connection, job_no: int, worker_id: str) -> Believed | None
     """Return what a job believes of a worker, or None where they have not worked on it."""
     row = await conn.fetchrow(_FIND, job_no, worker_id)
     return None if row is None else Believed(*row)
+
+
+async def automated(conn: Connection, job_no: int, limit: int) -> list[Automated]:
+    """Return the workers with signs of automation, whoever has the strongest first."""
+    return [Automated(*row) for row in await conn.fetch(_SIGNS, job_no, limit)]
 
 
 async def keep_numbers(conn: Connection, job_no: int, verdicts: Sequence[Verdict]) -> None:

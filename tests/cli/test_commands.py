@@ -316,12 +316,23 @@ async def test_rules_are_tried_before_they_are_switched_on(shell: Shell) -> None
 async def test_a_person_has_the_last_word_on_a_worker(shell: Shell) -> None:
     async with shell.api.service.pool.acquire() as conn:
         job_id, _, [worker, *_] = await watched_job(shell.api, conn)
+    sign = {"kind": "speed", "reason": "Too fast.", "chance": 0.3, "p_value": 0.001, "likelihood_ratio": 20.0}
+    async with shell.api.service.pool.acquire() as conn:
+        await conn.execute(
+            "UPDATE job_worker SET trust = $2 WHERE worker_id = $1",
+            worker,
+            {"automation": [sign | {"peer": "worker_x"}]},
+        )
+    listed = (await shell("trust", "signs", job_id)).output.splitlines()
+    assert listed[:2] == [f"{worker}  probation by policy", "    Too fast. The other worker: worker_x."]
+    assert listed[2].startswith("1 workers with signs of automation, 1 shown. One worker in 50 is taken to automate")
     said = (await shell("trust", "suspend", job_id, worker, "--reason", "left the company")).output
     assert f"{worker} is suspended by person. left the company" in said
     assert "is trusted by person" in (await shell("trust", "keep", job_id, worker, "--reason", "is back")).output
     released = (await shell("trust", "release", job_id, worker)).output.splitlines()
     assert released[0].startswith(f"{worker} is probation by policy.")
-    assert [line.split("  ")[1].split(":")[0] for line in released[1:]] == [
+    assert released[1] == "Sign of automation: Too fast. The other worker: worker_x."
+    assert [line.split("  ")[1].split(":")[0] for line in released[2:]] == [
         "probation by policy",
         "trusted by person",
         "suspended by person",

@@ -130,11 +130,13 @@ def test_signs_of_automation_are_found_on_those_who_automate():
     seconds[0] = 0.4
     item, worker = np.tile(np.arange(80), 10), np.repeat(np.arange(10), 80)
     answers = Answers(item, worker, label.ravel(), np.arange(800), np.arange(800))
-    found = signs(answers, truth, 10, K, seconds=seconds.ravel())
+    found = signs(answers, truth, 10, K, seconds=seconds.ravel(), labels=["cat", "dog", "other"])
     kinds = {(sign.worker, sign.kind) for sign in found}
     assert {(0, "speed"), (0, "shared_errors"), (1, "shared_errors"), (2, "identical_run")} <= kinds
     peers = {sign.worker: sign.peer for sign in found if sign.kind == "shared_errors"}
     assert (peers[0], peers[1]) == (1, 0)
+    [run] = [sign.reason for sign in found if sign.kind == "identical_run" and sign.worker == 2]
+    assert "in a row were label value dog;" in run
     strong = {sign.worker for sign in found if sign.chance > 0.5}
     assert strong == {0, 1, 2}
     assert all(sign.chance < 1 for sign in found)
