@@ -281,6 +281,10 @@ def normalise(first: int, last: int, prior: Floats, weights: Floats, total: Floa
     return log_prior
 
 
+# A probability is extrapolated to no less than this share of it: from next to nothing it hardly ever comes back.
+NEARER = 0.01
+
+
 @compiled
 def extrapolate(
     first: int, last: int, start: Floats, step: Floats, bend: Floats, longest: float, weights: Floats
@@ -308,5 +312,6 @@ def extrapolate(
             stride = min(max(math.sqrt(row_moved / max(row_bent, 1e-300)), 1.0), longest)
             far += stride >= longest
             for a in range(n_labels):
-                weights[w, a, k] = start[w, a, k] + (2 * stride - 1) * step[w, a, k] + stride**2 * bend[w, a, k]
+                reached = start[w, a, k] + (2 * stride - 1) * step[w, a, k] + stride**2 * bend[w, a, k]
+                weights[w, a, k] = max(reached, NEARER * start[w, a, k])
     return far

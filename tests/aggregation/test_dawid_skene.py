@@ -231,3 +231,22 @@ def test_parameters_are_told_in_types_that_json_carries():
     table, _ = simulate()
     params = json.loads(json.dumps(dict(aggregate(table).params)))
     assert params["prior"] == {"right": 4.0, "wrong": 1.0, "prevalence": 1.0}
+
+
+@pytest.mark.parametrize(("n_labels", "seed"), [(2, 0), (2, 1), (2, 2), (3, 0), (3, 1), (5, 0)])
+def test_extrapolation_climbs_no_slower_where_some_answer_little(n_labels, seed):
+    """A probability that it set to next to nothing would hold up all that follows."""
+    rng = np.random.default_rng(seed)
+    n_items, busy = 10_000, np.exp(rng.normal(0, 1.3, 200))
+    item = np.repeat(np.arange(n_items), 5)
+    worker = rng.choice(busy.size, item.size, p=busy / busy.sum())
+    truth = rng.integers(n_labels, size=n_items)[item]
+    right = rng.random(item.size) < rng.uniform(0.5, 0.95, busy.size)[worker]
+    label = np.where(right, truth, (truth + rng.integers(1, n_labels, item.size)) % n_labels)
+    table = LabelTable.from_arrays(item, worker, label, n_labels)
+    plain, fast = (
+        aggregate(table, "maximum_likelihood", max_iter=24, tol=0, accelerate=accelerate).objective
+        for accelerate in (False, True)
+    )
+    for steps in (8, 16, 24):
+        assert fast[: steps - 2].max() > plain[steps - 1]
