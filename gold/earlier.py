@@ -44,6 +44,12 @@ def prior(
     return base[0] + good, base[1] + held * scale - good
 
 
+def priors(right: Floats, total: Floats) -> tuple[Floats, Floats]:
+    """Hold discounted sums of earlier gold, right and of how much, each within the bound that `prior` has."""
+    scale = np.minimum(1.0, MOST_ANSWERS / np.maximum(total, MOST_ANSWERS))
+    return right * scale, total * scale
+
+
 def carry(log_ratio: npt.ArrayLike, weight: npt.ArrayLike) -> float:
     """
     Sum one worker's log ratios, bad over good, of earlier jobs into log odds for the next, held within bounds.

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from gold.earlier import carry, discount, prior
+from gold.earlier import carry, discount, prior, priors
 from gold.evidence import Answers
 from service.store.answer_arrays import Facts
 from service.store.earlier import EarlierJob
@@ -28,17 +28,28 @@ class Earlier:
         Bad over good, discounted and held within bounds.
     alpha, beta : (n_workers,) float64
         A Beta prior of their accuracy.
+    by_label : (floats, floats)
+        What gold of each label value in jobs of the same kind left, discounted: right, and of how much, (n_workers,
+        n_labels) each.
     """
 
     log_odds: Floats
     alpha: Floats
     beta: Floats
+    by_label: tuple[Floats, Floats]
 
     @classmethod
-    def of(cls, jobs: Sequence[EarlierJob], n_workers: int) -> Earlier:
+    def of(cls, jobs: Sequence[EarlierJob], n_workers: int, labels: Sequence[str] = ()) -> Earlier:
         """Sum up what each worker's earlier jobs say, discounted by age and kind."""
-        past = cls(np.zeros(n_workers), np.ones(n_workers), np.ones(n_workers))
         weight = discount([job.days for job in jobs], [job.alike for job in jobs]).tolist()
+        right, total = np.zeros((n_workers, len(labels))), np.zeros((n_workers, len(labels)))
+        place = {label: number for number, label in enumerate(labels)}
+        for job, share in zip(jobs, weight, strict=True):
+            for one in job.labels:
+                if met := one.get("gold"):  # scorings of former versions did not keep it
+                    right[job.worker_no, place[one["label"]]] += share * met["right"]
+                    total[job.worker_no, place[one["label"]]] += share * met["total"]
+        past = cls(np.zeros(n_workers), np.ones(n_workers), np.ones(n_workers), priors(right, total))
         for worker, rows in groupby(range(len(jobs)), key=lambda row: jobs[row].worker_no):
             chosen = list(rows)
             weights = [weight[row] for row in chosen]
@@ -97,4 +108,4 @@ class Case:
             assignment=np.arange(facts.item.size),  # they stand in the order in which they supersede
         )
         known = np.where(seconds > 0, seconds, np.nan)
-        return cls(answers, known, accepted, labels, worker_ids, n_workers, Earlier.of(earlier, n_workers))
+        return cls(answers, known, accepted, labels, worker_ids, n_workers, Earlier.of(earlier, n_workers, labels))

@@ -36,7 +36,9 @@ def evidence(
         What the policy has each worker be, and why.
     """
     standing, (agreed, met) = scoring.standing, agreement
-    right, total = agreed + counted.right_by_label, met + counted.total_by_label
+    past_right, past_total = case.past.by_label
+    right = past_right + agreed + counted.right_by_label
+    total = past_total + met + counted.total_by_label
     overall = Believed(
         case.past.alpha + agreed.sum(axis=1) + counted.right,
         case.past.beta + (met - agreed).sum(axis=1) + (counted.total - counted.right),
@@ -57,9 +59,15 @@ def evidence(
     per_label: list[list[dict[str, Any]]] = [[] for _ in state]
     workers, values = np.nonzero(total >= _LEAST_WEIGHT)
     told = _distributions(Believed(by_label.alpha[workers, values], by_label.beta[workers, values]))
-    weights = _rounded(total[workers, values])
-    for worker, value, one, weight in zip(workers.tolist(), values.tolist(), told, weights, strict=True):
-        per_label[worker].append({"label": case.labels[value], **one, "weight": weight})
+    figures = (total, past_total, counted.right_by_label, counted.total_by_label)
+    columns_by_label = [_rounded(figure[workers, values]) for figure in figures]
+    for worker, value, one, weight, earlier, hit, asked in zip(
+        workers.tolist(), values.tolist(), told, *columns_by_label, strict=True
+    ):
+        gold = {"right": hit, "total": asked}
+        per_label[worker].append(
+            {"label": case.labels[value], **one, "weight": weight, "gold": gold, "earlier": earlier}
+        )
     automation = _automation(case, scoring)
     return tuple(
         {

@@ -222,3 +222,33 @@ async def test_earlier_jobs_lean_on_whom_to_watch(house):
     leanings = {who: numbers["earlier_log_odds"] for who, (*_, numbers) in found.items()}
     assert leanings.pop("5") > 1, "half as much after 90 days"
     assert set(leanings.values()) == {0}
+
+    async def by_label(job, worker_no):
+        trust = await house.value("SELECT trust FROM job_worker WHERE job_no = $1 AND worker_no = $2", job, worker_no)
+        return {one["label"]: one for one in trust["labels"]}
+
+    before = await by_label(
+        first,
+        await house.value(
+            """SELECT o.worker_no FROM job_worker o JOIN job_worker w USING (worker_id)
+           WHERE o.job_no = $1 AND w.job_no = $2 AND w.worker_no = 5""",
+            first,
+            second,
+        ),
+    )
+    now, of_another = await by_label(second, 5), await by_label(second, 0)
+    assert {one["earlier"] for one in of_another.values()} == {0}
+    assert sum(one["gold"]["total"] for one in before.values()) == 15
+    for label, one in before.items():
+        assert now[label]["earlier"] == pytest.approx(one["gold"]["total"] / 2, abs=1e-3), "half as much after 90 days"
+    # A clicker's gold was right one time in three: what it left pulls each label value towards that.
+    async with house.service.pool.acquire() as conn:
+        await conn.execute(
+            """UPDATE job SET spec = jsonb_set(spec, '{trust,earlier}', 'false') WHERE job_no = $1""", second
+        )
+    await score(house, second)
+    alone = await by_label(second, 5)
+    for label, one in before.items():
+        gold, own = one["gold"], alone[label]["weight"]
+        right = alone[label]["mean"] * (own + 2) + gold["right"] / 2
+        assert now[label]["mean"] == pytest.approx(right / (own + 2 + gold["total"] / 2), abs=1e-3)
