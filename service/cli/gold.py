@@ -11,7 +11,7 @@ import click
 import msgspec
 from rich.table import Table
 
-from service.cli.client import JOB, Api, with_api, write_json
+from service.cli.client import JOB, Api, ApiError, with_api, write_json
 from service.cli.gold_candidates import ACCEPT, accept, candidates, read_accepted, refuse
 from service.cli.importing import FORMS, import_file
 from service.spec import SpecError
@@ -63,6 +63,8 @@ def show(api: Api, where: str, external_id: str | None) -> None:
     if api.as_json:
         write_json(rows)
         return
+    if external_id is not None and not rows:
+        raise ApiError(f"There is no gold {external_id!r} in the {'job' if _is_job(where) else 'bank'}.")
     for row in rows:
         api.console.print(f"{row['external_id']}  {row['version']}  {row['at'][:19]}  {row['state']} by {row['by']}")
         for one in row["accepted"]:

@@ -11,6 +11,7 @@ from service.cli.client import JOB, Api, with_api, write_json
 ACCEPT = click.option(
     "--accept", multiple=True, required=True, metavar="LABEL=WHY", help="A label value that is right, and why."
 )
+_LONGEST = 300
 _ITEM = click.argument("external_id", metavar="ITEM")
 
 
@@ -33,7 +34,7 @@ def candidates(api: Api, job_id: str, limit: int, said: bool) -> None:
         answers = ", ".join(f"{label} {count}" for label, count in evidence["answers"].items() if count)
         api.console.print(f"{one['external_id']}  {evidence['label']}  {evidence['confidence']:.1%}  ({answers})")
         for name, value in one["payload"].items():
-            api.console.print(f"    {name}: {value}")
+            api.console.print(f"    {name}: {_short(value)}")
     waiting = ", ".join(f"{label} {count}" for label, count in told["waiting"].items())
     api.console.print(
         f"Waiting: {waiting} (a consensus at least {told['least_confidence']:.0%} sure, on {told['least_answers']} "
@@ -73,6 +74,12 @@ def read_accepted(accept: tuple[str, ...]) -> list[dict[str, str]]:
             raise click.UsageError(f"--accept {one!r}: expected a label value and why it is right, as LABEL=WHY")
         accepted.append({"label": label, "reason": why.strip()})
     return accepted
+
+
+def _short(value: Any) -> str:
+    """Show a payload field; an image in it would fill the screen."""
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _decide(api: Api, job_id: str, what: str, body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ _BETWEEN = "|"
 def table_lines(source: BinaryIO, shape: type[ItemLine]) -> Iterator[tuple[int, Any | LineError]]:
     """Yield, for each record, the number of its first line and what it says as a JSON line would.
 
-    In gold, `accepted` is a label value, or several with | between them, and `reason` says why.
+    In gold, `accepted` is a label value, or several with | between them, and `reason` says why: each with its own where
+    as many stand between |, else all with the same.
     """
     gold = shape is GoldLine
     records = _records(source)
@@ -97,8 +98,10 @@ def _said(cells: dict[str, str], *, gold: bool) -> Any | LineError:
         elif not (gold and column in _GOLDS):
             line["payload"][column] = cell
     if gold:
+        labels = _labels(cells["accepted"])
+        reasons = _reasons(cells.get("reason", ""), len(labels))
         line["accepted"] = [
-            {"label": label, "reason": cells.get("reason") or None} for label in _labels(cells["accepted"])
+            {"label": label, "reason": reason or None} for label, reason in zip(labels, reasons, strict=True)
         ]
     return line
 
@@ -113,3 +116,8 @@ def _number(column: str, cell: str) -> Any:
 
 def _labels(cell: str) -> list[str]:
     return cell.split(_BETWEEN) if cell else []
+
+
+def _reasons(cell: str, count: int) -> list[str]:
+    each = [reason.strip() for reason in cell.split(_BETWEEN)]
+    return each if len(each) == count > 1 else [cell] * count

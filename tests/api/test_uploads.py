@@ -179,12 +179,15 @@ async def test_what_is_wrong_with_csv_is_said(api: Api, content: bytes, expected
 async def test_gold_in_csv_has_label_values_and_a_reason(api: Api) -> None:
     job_id = await api.job()
     table = b"external_id,text,accepted,reason\na,b,cat|dog,look closely\nc,d,other,\n"
-    assert (await api("POST", f"/jobs/{job_id}/gold", content=table, headers=CSV)).json()["gold"] == 2
+    table += b"e,f,cat|dog,a tail | it barks\ng,h,cat,a|b\n"
+    assert (await api("POST", f"/jobs/{job_id}/gold", content=table, headers=CSV)).json()["gold"] == 4
     both = [{"label": "cat", "reason": "look closely"}, {"label": "dog", "reason": "look closely"}]
     rows = await stored(api, job_id)
-    assert [row["accepted"] for row in rows] == [both, [{"label": "other", "reason": None}]]
+    each = [{"label": "cat", "reason": "a tail"}, {"label": "dog", "reason": "it barks"}]
+    one = [{"label": "cat", "reason": "a|b"}]
+    assert [row["accepted"] for row in rows] == [both, [{"label": "other", "reason": None}], each, one]
     async with api.service.pool.acquire() as conn:
-        assert [row[0] for row in await conn.fetch(ACCEPTED, job_id)] == [[0, 1], [2]]
+        assert [row[0] for row in await conn.fetch(ACCEPTED, job_id)] == [[0, 1], [2], [0, 1], [0]]
 
 
 @pytest.mark.parametrize("accepted", [[], "bird", ["cat", "cat"], 3, [{"label": "cat", "reason": 3}], [[]], None])

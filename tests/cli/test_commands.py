@@ -252,6 +252,12 @@ async def test_an_estimate_is_shown(shell: Shell) -> None:
     job_id = (await shell("job", "create", PETS, "--items", ITEMS)).stdout.strip()
     shown = await shell("job", "estimate", job_id)
     assert "gold needed    4, 0 there" in shown.output
+    workers = [line.partition(" in ")[0] for line in shown.output.splitlines() if line.startswith("A worker who")]
+    told = (await shell.json("job", "estimate", job_id))["workers"]
+    assert workers == [
+        f"A worker who is {one['accuracy']:.0%} right costs ${one['gold_cents'] / 100:.2f}" for one in told
+    ]
+    assert len(told) == 2
     assert (await shell.json("job", "estimate", job_id))["worst_case_cents"] == 96
 
 

@@ -25,6 +25,8 @@ async def test_a_bank_goes_from_a_file_into_a_job_and_out_again(shell: Shell, tm
     )
     shown = await shell("gold", "show", "pets", first)
     assert "because it leaked" in shown.output
+    nothing = await shell("gold", "show", "pets", "nope")
+    assert (nothing.exit_code, nothing.stderr) == (1, "assay: There is no gold 'nope' in the bank.\n")
     lines = (await shell("gold", "export", "pets")).stdout.splitlines()
     assert [json.loads(line)["external_id"] for line in lines] == [row["external_id"] for row in rows[1:]]
     again = tmp_path / "again.jsonl"
