@@ -218,9 +218,10 @@ def _show_estimate(api: Api, told: dict[str, Any]) -> None:
     facts.add_row("gold needed", f"{told['gold_needed']}, {told['gold_there']} there")
     api.console.print(facts)
     for one in told["workers"]:
+        cost = dollars(round(one["gold_cents"]))
         api.console.print(
-            f"A worker who is {one['accuracy']:.0%} right costs {dollars(round(one['gold_cents']))} in {one['gold']:.1f} "
-            f"gold answers, beside {one['items']:.1f} others, and is suspended with a chance of {one['suspended']:.1%}."
+            f"A worker who is {one['accuracy']:.0%} right costs {cost} in {one['gold']:.1f} gold answers, "
+            f"beside {one['items']:.1f} others, and is suspended with a chance of {one['suspended']:.1%}."
         )
     for note in told["notes"]:
         api.console.print(note)
