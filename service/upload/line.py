@@ -157,6 +157,8 @@ class LineReader:
                 wrong += refused
             else:
                 entries.append({"label": index, "reason": reason})
+        if len(entries) == len(self._index):
+            wrong.append(Wrong("accepted", "expected a label value to be left out: nothing is learnt otherwise"))
         return entries, wrong
 
 
