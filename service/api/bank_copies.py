@@ -83,7 +83,10 @@ async def copy_from_bank(service: Service, conn: Connection, job: Job, wanted: F
     refuse_other_labels(bank, spec.task.labels)
     missing = (await estimate_job(service, conn, job)).gold_missing
     n = missing if wanted.count is None else wanted.count
-    chosen = _choose(await gold_banks.offered(conn, bank.bank_no, job.job_no), bank, spec, n)
+    offered = await gold_banks.offered(conn, bank.bank_no, job.job_no)
+    # A bank may hold gold from before this was refused: where every label value is right, nothing is learnt.
+    telling = [one for one in offered if len(one.accepted) < len(spec.task.labels)]
+    chosen = _choose(telling, bank, spec, n)
     if chosen:
         lines = [
             GoldLine(external_id=one.external_id, payload=one.payload, accepted=_accepted(one, bank)) for one in chosen

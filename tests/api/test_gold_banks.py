@@ -90,6 +90,20 @@ async def test_a_spec_takes_gold_from_a_bank_at_launch_balanced_and_says_which_v
     assert any(f"9 gold items copied from the bank {name}, version 2" in event["message"] for event in events)
 
 
+async def test_gold_of_which_every_answer_is_right_stays_in_its_bank_and_keeps_no_job_from_its_launch(api: Api) -> None:
+    name = await make(api, lines(2))
+    async with api.service.pool.acquire() as conn:  # as banks could hold it before it was refused
+        await conn.execute(
+            """UPDATE gold_bank_item i SET accepted = '[{"label": 0}, {"label": 1}, {"label": 2}]' FROM gold_bank b
+               WHERE b.bank_no = i.bank_no AND b.name = $1 AND i.external_id = 'g-0'""",
+            name,
+        )
+    job_id = await api.job_with_items(1, bundle={"items": 1, "gold": 1}, gold={"bank": name, "count": 2})
+    assert (await api("POST", f"/jobs/{job_id}/launch")).status_code == 200
+    gold = (await api("GET", f"/jobs/{job_id}/gold")).json()["data"]
+    assert [one["external_id"] for one in gold] == ["g-1"]
+
+
 async def test_gold_is_copied_on_demand_the_least_met_first_and_none_beyond_its_exposures(api: Api) -> None:
     name = await make(api, lines(4, label="cat"))
     first = await api.job_with_items(1, bundle={"items": 1, "gold": 1})

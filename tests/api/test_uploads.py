@@ -190,7 +190,9 @@ async def test_gold_in_csv_has_label_values_and_a_reason(api: Api) -> None:
         assert [row[0] for row in await conn.fetch(ACCEPTED, job_id)] == [[0, 1], [2], [0, 1], [0]]
 
 
-@pytest.mark.parametrize("accepted", [[], "bird", ["cat", "cat"], ["cat", "dog", "other"], 3, [{"label": "cat", "reason": 3}], [[]], None])
+@pytest.mark.parametrize(
+    "accepted", [[], "bird", ["cat", "cat"], ["cat", "dog", "other"], 3, [{"label": "cat", "reason": 3}], [[]], None]
+)
 async def test_gold_needs_label_values_of_the_job(api: Api, accepted: object) -> None:
     job_id = await api.job()
     refused = await api.upload(job_id, golds(1, accepted), "gold")

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.every_postgres
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SPEC = {
     "name": "Lines",
-    "task": {"type": "choice", "question": "?", "labels": ["a", "b"], "template": [{"field": "text"}]},
+    "task": {"type": "choice", "question": "?", "labels": ["a", "b", "c"], "template": [{"field": "text"}]},
     "reward": "0",
     "budget": "0",
 }
@@ -42,7 +42,7 @@ async def new_job(conn: asyncpg.Connection) -> int:
         market_no=await pace.know_market(conn, "house", None, NOW),
         name="lines",
         spec=SPEC,
-        n_labels=2,
+        n_labels=3,
         budget_cents=0,
         at=NOW,
     )
