@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from gold.bank import Accepted, GoldFact, GoldVersion, follow
-from service.plain_words import shown
+from service.plain_words import cut, shown
 from service.shape import Wrong
 from service.store.gold import GoldRow, NewVersion
 
@@ -82,7 +82,7 @@ def corrected(
         row = rows[one.external_id]
         if one.version is not None and one.version != row.version:
             raise StaleError(
-                f"Of gold {shown(row.external_id)}, version {row.version} is in force, by {row.by}: look at it, and "
+                f"Of gold {cut(row.external_id)!r}, version {row.version} is in force, by {row.by}: look at it, and "
                 "correct that one."
             )
         version = _next(one, row, labels)
