@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.store.dues import Connection
+from service.store.plans import BY_HASH
 
 # The order is the rule by which a later answer supersedes: the market's submit time, then the assignment's id.
 _COPY = """
@@ -130,7 +131,9 @@ async def load_batches(
 async def copy_rows(conn: Connection, query: str, row: npt.DTypeLike, *args: float) -> npt.NDArray[Any]:
     """Return the rows of a query about a job, laid out as the dtype says; none of its columns may be null."""
     sink = io.BytesIO()
-    await conn.copy_from_query(query, *args, output=sink, format="binary")
+    async with conn.transaction():
+        await conn.execute(BY_HASH)
+        await conn.copy_from_query(query, *args, output=sink, format="binary")
     data = sink.getbuffer()
     if bytes(data[: len(_SIGNATURE)]) != _SIGNATURE:
         raise ValueError("Postgres answered COPY in a format that is not its binary one")

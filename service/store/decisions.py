@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from service.store.dues import Connection
+from service.store.plans import BY_HASH
 
 _JOB = """
 SELECT j.job_id, j.state,
@@ -34,9 +35,7 @@ SELECT h.hit_no, h.state, h.wanted, h.slots, h.collected, h.reviewed, h.pending,
             AND (a.submitted_at, a.market_assignment_id) >= (w.void_from, w.void_assignment)))) AS lost
 FROM hit h WHERE h.job_no = $1 AND h.state <> 'closed' ORDER BY h.hit_no
 """
-# Counted apart and put together here: where tables are so new that nothing is known of them, the planner takes the
-# counts for one row, and goes through all of them for each item; the job's assignments, likewise, for each answer.
-_BY_HASH = "SET LOCAL enable_nestloop = off"
+# Counted apart and put together here: for the planner, one statement was too much (see `plans`).
 _COUNTED = "SELECT item_no, count(DISTINCT worker_no) FROM counting_answer WHERE job_no = $1 GROUP BY item_no"
 _ITEMS = """
 SELECT i.item_no, s.hit_no, i.minimum, i.maximum, i.target, c.confidence, coalesce(c.n_answers, 0) AS inferred_from
@@ -140,9 +139,9 @@ async def load(
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         job = JobState(*await conn.fetchrow(_JOB, job_no))
         hits = [HitState(*row) for row in await conn.fetch(_HITS, job_no, now)]
-        rows = await conn.fetch(_ITEMS, job_no)
         out_of_step = [(row[0], row[1]) for row in await conn.fetch(_OUT_OF_STEP, job_no)] if job.gated else []
-        await conn.execute(_BY_HASH)
+        await conn.execute(BY_HASH)
+        rows = await conn.fetch(_ITEMS, job_no)
         counted: dict[int, int] = dict(await conn.fetch(_COUNTED, job_no))
         items = [_item(row, counted.get(row["item_no"], 0), reweighed=job.reweighed) for row in rows]
     return job, hits, items, out_of_step
