@@ -130,12 +130,12 @@ class Assay:
 
 def consensus_of(n_workers: int) -> Infer:
     """Run the consensus that agreement is measured by as the service does: all answers so far, the first run cold."""
-    first: list[Result] = []
+    first: Result | None = None
 
     def infer(answers: Answers, accepted: Bools) -> Consensus:
-        start = first[0] if first else None
-        result = fitted(answers, accepted, n_workers, start=start, max_iter=25)[0]
-        first.append(result)
+        nonlocal first
+        result = fitted(answers, accepted, n_workers, start=first, max_iter=25)[0]
+        first = first or result
         assert result.confusion is not None
         return Consensus(result.posterior, result.confusion)
 

@@ -39,7 +39,6 @@ from service.api.problems import HANDLERS
 from service.app import Service
 from service.store.keys import Caller
 
-_CANDIDATES = (gold_candidates, gold_verdicts, gold_decisions)
 _BY_TAG = {
     "jobs": (jobs, job_actions, estimates, progress),
     "items": (

@@ -129,7 +129,10 @@ async def load_batches(
 
 
 async def copy_rows(conn: Connection, query: str, row: npt.DTypeLike, *args: float) -> npt.NDArray[Any]:
-    """Return the rows of a query about a job, laid out as the dtype says; none of its columns may be null."""
+    """Return the rows of a query about a job, laid out as the dtype says; none of its columns may be null.
+
+    What the caller's transaction asks for afterwards is joined by hash as well.
+    """
     sink = io.BytesIO()
     async with conn.transaction():
         await conn.execute(BY_HASH)
