@@ -47,7 +47,7 @@ def test_whatever_the_answers_a_result_keeps_its_form_and_gold(method):
     """Sparse answers, repeats, items without any, workers with one, gold with and without answers, and no answers."""
 
     @given(drawn=answers(), data=st.data())
-    @settings(HASTE, max_examples=25 if method in OWN else 2)
+    @settings(HASTE, max_examples=25 if method in OWN else 4)
     def holds(drawn, data):
         table = table_of(drawn)
         shape = table.n_items, table.n_labels

@@ -105,7 +105,7 @@ def test_killed_in_the_middle_it_goes_on_and_nothing_is_lost(recordings, data):
     assert report["labels_equal"] is True
 
 
-@pytest.mark.parametrize(("name", "limit"), [("temp", 25), ("sp", 60)])
+@pytest.mark.parametrize(("name", "limit"), [("temp", 25), ("rte", 25), ("sp", 60)])
 def test_public_recordings(name, limit, data):
     if "ASSAY_DATASETS" not in os.environ:
         pytest.skip("ASSAY_DATASETS is not set: no recorded answers to replay")
