@@ -15,15 +15,24 @@ if TYPE_CHECKING:
 LEAST = 1e-10
 
 
-def hits(posterior: Floats, truth: Ints) -> Floats:
-    """Say of each item whether its most probable label is right, (n_items,); where k labels tie, 1/k of a hit."""
-    _check(posterior, truth)
+def hits(posterior: Floats, truth: Ints | Bools) -> Floats:
+    """
+    Say of each item whether its most probable label is right, (n_items,); where k labels tie, 1/k of a hit.
+
+    Parameters
+    ----------
+    posterior : (n_items, n_labels)
+    truth : (n_items,) int or (n_items, n_labels) bool
+        The true labels; or all that are right, at least one for each item. So in the other scores too.
+
+    """
+    right = _right(posterior, truth)
     best = posterior >= posterior.max(axis=1, keepdims=True) - TIE if posterior.size else posterior > 0
-    share: Floats = best[np.arange(truth.size), truth] / np.maximum(best.sum(axis=1), 1)
+    share: Floats = (best & right).sum(axis=1) / np.maximum(best.sum(axis=1), 1)
     return share
 
 
-def accuracy(posterior: Floats, truth: Ints) -> float:
+def accuracy(posterior: Floats, truth: Ints | Bools) -> float:
     """Give the share of items whose most probable label is right; ties count fractionally."""
     return float(hits(posterior, truth).mean())
 
@@ -50,23 +59,28 @@ def expected_calibration_error(confidence: Floats, right: Floats | Bools, *, bin
     return float(np.abs(gap).sum() / confidence.size)
 
 
-def log_loss(posterior: Floats, truth: Ints) -> float:
-    """Give the mean negative log probability of the true labels, in nats."""
-    _check(posterior, truth)
-    return float(-np.log(np.maximum(posterior[np.arange(truth.size), truth], LEAST)).mean())
+def log_loss(posterior: Floats, truth: Ints | Bools) -> float:
+    """Give the mean negative log probability of what is true, in nats."""
+    chance = np.where(_right(posterior, truth), posterior, 0.0).sum(axis=1)
+    return float(-np.log(np.clip(chance, LEAST, 1.0)).mean())
 
 
-def brier_score(posterior: Floats, truth: Ints) -> float:
-    """Give the mean squared distance from the truth, over all labels (G. Brier 1950): from 0 to 2."""
-    _check(posterior, truth)
-    right = posterior[np.arange(truth.size), truth]
+def brier_score(posterior: Floats, truth: Ints | Bools) -> float:
+    """Give the mean squared distance from the nearest truth, over all labels (G. Brier 1950): from 0 to 2."""
+    right = np.where(_right(posterior, truth), posterior, 0.0).max(axis=1)
     return float(((posterior**2).sum(axis=1) - 2 * right + 1).mean())
 
 
-def _check(posterior: Floats, truth: Ints) -> None:
-    if posterior.ndim != 2 or truth.shape != posterior.shape[:1]:
+def _right(posterior: Floats, truth: Ints | Bools) -> Bools:
+    """Check that posterior and truth fit each other; say which labels are right, (n_items, n_labels)."""
+    one_each = truth.ndim == 1
+    if posterior.ndim != 2 or truth.shape != (posterior.shape[:1] if one_each else posterior.shape):
         raise ValueError(f"posterior and truth do not fit each other: {posterior.shape}, {truth.shape}")
     if not truth.size:
         raise ValueError("without items there is nothing to score")
-    if truth.min() < 0 or truth.max() >= posterior.shape[1]:
+    if one_each and (truth.min() < 0 or truth.max() >= posterior.shape[1]):
         raise ValueError(f"true labels must lie between 0 and {posterior.shape[1] - 1}")
+    right: Bools = truth[:, None] == np.arange(posterior.shape[1]) if one_each else truth.astype(bool)
+    if not right.any(axis=1).all():
+        raise ValueError("of every item that is scored a label must be right")
+    return right

@@ -33,6 +33,7 @@ _NAMED = 5  # label values that a note lists
 @click.option("--truth", type=_FILE, help="True labels (task, label), read only when the result is final.")
 @click.option("--out", "-o", type=_FILE, help="Write labels, confidence and probabilities (CSV or Parquet).")
 @click.option("--workers", type=_FILE, help="Write what each worker's answers are worth (CSV or Parquet).")
+@click.option("--columns", "names", help="What the columns are called instead: --columns item,annotator,answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def aggregate(
     labels: Path,
@@ -41,26 +42,31 @@ def aggregate(
     truth: Path | None,
     out: Path | None,
     workers: Path | None,
+    names: str | None,
     as_json: bool,
 ) -> None:
     """
     Infer labels from a CSV or Parquet file with the columns task, worker and label.
 
-    LABELS may be compressed (.gz, .bz2, .zst), separated by tabs (.tsv), or - for standard input. The summary is
-    printed; notes, and how far it is, go to standard error.
+    Columns may be separated by commas, tabs, semicolons or bars, and have others beside them. Files may be packed
+    (gzip, bzip2, zstd, lz4); LABELS may be - for standard input. The summary is printed; notes, and how far it is, go
+    to standard error.
     """
     # --help need not wait for arrow
     from aggregation.watching import compiling_watched  # noqa: PLC0415
     from service.cli import answer_files, columns  # noqa: PLC0415
     from service.cli.progress import progress  # noqa: PLC0415
 
+    called = _called(names)
     columns.check_places((out, workers), (labels, gold, truth))
-    if truth is not None and not truth.is_file():
+    if truth is not None and ((str(truth) != "-" and not truth.exists()) or truth.is_dir()):
         raise PlainError(f"there is no file {truth}")  # known before the work; what it says is not
+    if [str(path) for path in (labels, gold, truth)].count("-") > 1:
+        raise PlainError("standard input can be one file alone: name the others")
     with progress() as line, compiling_watched(line.compiling):
         line.doing(f"reading {labels}")
-        gold_rows = columns.read(gold, ("task", "label")) if gold else None
-        answers = answer_files.read_answers(labels, gold_rows)
+        gold_rows = columns.read(gold, ("task", "label"), called) if gold else None
+        answers = answer_files.read_answers(labels, gold_rows, called)
         known = answer_files.known_labels(gold, gold_rows, answers) if gold else None
         mask = None if known is None else known.mask
         line.doing(f"{method} on {answers.table.n_answers:,} answers")
@@ -74,7 +80,7 @@ def aggregate(
             columns.write(workers, _worker_columns(answers, result))
     _note_what_is_odd(gold, known)
     if truth is not None:
-        right = answer_files.known_labels(truth, columns.read(truth, ("task", "label")), answers)
+        right = answer_files.known_labels(truth, columns.read(truth, ("task", "label"), called), answers)
         _note_what_is_odd(truth, right)
         summary |= _scores(result, right.mask, mask)
     if as_json:
@@ -84,6 +90,16 @@ def aggregate(
         click.echo(f"{name:12} {_shown(value)}")
     if out is None:
         click.echo("Name a file with --out to keep the labels.", err=True)
+
+
+def _called(names: str | None) -> dict[str, str]:
+    """Read what the columns task, worker and label are called."""
+    if names is None:
+        return {}
+    given = [name.strip() for name in names.split(",")]
+    if len(given) != 3 or not all(given) or len({*given}) < 3:
+        raise PlainError("--columns needs the names of three columns, of task, worker and label: item,annotator,answer")
+    return dict(zip(("task", "worker", "label"), given, strict=True))
 
 
 def _summary(answers: Answers, result: Result, seconds: float) -> dict[str, Any]:
@@ -187,7 +203,7 @@ def _worker_columns(answers: Answers, result: Result) -> dict[str, Any]:
 
 
 def _scores(result: Result, truth: npt.NDArray[Any], gold: npt.NDArray[Any] | None) -> dict[str, Any]:
-    """Compare with the truth, gold left out; of a task with several true labels the first is taken.
+    """Compare with the truth, gold left out; of a task with several true labels each is right.
 
     A label value that nobody gave, in answers or gold, has no probability: whoever's label it is was missed.
     """
@@ -200,7 +216,7 @@ def _scores(result: Result, truth: npt.NDArray[Any], gold: npt.NDArray[Any] | No
     scored = truth.any(axis=1) if gold is None else truth.any(axis=1) & ~gold.any(axis=1)
     if not scored.any():
         raise PlainError("every task with a true label is gold: there is nothing left to score")
-    true = truth[scored].argmax(axis=1)
+    true = truth[scored]
     right = metrics.hits(posterior[scored], true)
     left = int(truth.any(axis=1).sum() - scored.sum())
     _note(f"scored on {_counted(int(scored.sum()), 'task')}" + (f"; {left:,} more are gold" if left else ""))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ import pyarrow.compute as pc
 from aggregation import LabelTable
 from foundation.errors import PlainError
 from service.cli.columns import numbers, read, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _NOWHERE = numbers(np.array([-1]))[0]
 
@@ -52,9 +56,9 @@ class Known(NamedTuple):
     unheard: list[str]
 
 
-def read_answers(path: Path, gold: pa.Table | None = None) -> Answers:
+def read_answers(path: Path, gold: pa.Table | None = None, called: Mapping[str, str] = MappingProxyType({})) -> Answers:
     """Read answers; label values that only gold has are label values too."""
-    rows = read(path, ("task", "worker", "label"))
+    rows = read(path, ("task", "worker", "label"), called)
     if not rows.num_rows:
         raise PlainError(f"{path} has no answers below its header")
     task, tasks = _numbered(rows.column("task"))
@@ -63,7 +67,8 @@ def read_answers(path: Path, gold: pa.Table | None = None) -> Answers:
         raise PlainError(f"{path} has one worker alone ({workers[0]}): with nobody to compare there is no consensus")
     label, given = _numbered(rows.column("label"))
     found = given.to_pylist()
-    labels = sorted({*found, *(_numbered(gold.column("label"))[1].to_pylist() if gold is not None else ())}, key=_order)
+    known = _as_spelled(_numbered(gold.column("label"))[1], given).to_pylist() if gold is not None else ()
+    labels = sorted({*found, *known}, key=_order)
     if len(labels) == 1:
         raise PlainError(f"{path} has one label value alone ({labels[0]}): there is nothing to infer")
     place = {value: number for number, value in enumerate(labels)}
@@ -71,14 +76,17 @@ def read_answers(path: Path, gold: pa.Table | None = None) -> Answers:
     try:
         table = LabelTable.from_arrays(task, worker, label, n_labels=len(labels))
     except ValueError as error:
-        raise PlainError(f"{path}: {error}") from None
+        raise PlainError(f"{path} cannot be aggregated: {error}") from None
     return Answers(table, tasks, workers, labels)
 
 
 def known_labels(path: Path, rows: pa.Table, answers: Answers) -> Known:
     """Find the tasks and label values of a gold or truth file among those of the answers."""
+    if not rows.num_rows:
+        raise PlainError(f"{path} has no labels below its header")
     task, tasks = _numbered(rows.column("task"))
     label, values = _numbered(rows.column("label"))
+    tasks, values = _as_spelled(tasks, answers.tasks), _as_spelled(values, text(answers.labels))
     item = whole(pc.fill_null(pc.index_in(tasks, value_set=answers.tasks), _NOWHERE.cast(pa.int32())))
     met = item >= 0
     if not met.any():
@@ -107,6 +115,15 @@ def _numbered(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int32], pa.String
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     return whole(encoded.indices), encoded.dictionary
+
+
+def _as_spelled(values: pa.StringArray, known: pa.StringArray) -> pa.StringArray:
+    """Spell whole numbers as they are known: to pandas 3 is 3.0 where a column once had a gap."""
+    if pc.any(pc.is_in(values, value_set=known)).as_py():
+        return values
+    longer = text([f"{value}.0" for value in values.to_pylist()])
+    shorter = pc.replace_substring_regex(values, r"^([+-]?[0-9]+)\.0$", r"\1")
+    return max((values, longer, shorter), key=lambda spelled: pc.sum(pc.is_in(spelled, value_set=known)).as_py() or 0)
 
 
 def _order(value: str) -> tuple[int, float, str]:

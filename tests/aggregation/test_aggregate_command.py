@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from pyarrow import parquet
 
 from aggregation import METHODS, aggregate, watching
 from foundation.errors import PlainError
-from service.cli import progress
+from service.cli import progress, source_files
 from service.cli.aggregate import _METHODS
 from service.cli.aggregate import aggregate as command
 
@@ -103,19 +104,22 @@ def test_parquet_and_numbers_are_read_too(tmp_path):
     [
         ("a.csv", b"", "is empty"),
         ("a.csv", b"task,worker\na,b\n", "no column label; needed are task, worker, label, separated by commas, and"),
-        ("a.csv", b"task;worker;label\na;b;1\nc;d;2\n", "separated by commas, and there are: task;worker;label"),
+        ("a.csv", b"task;worker;answer\na;b;1\nc;d;2\n", "by semicolons, and there are: task, worker, answer$"),
         ("a.csv", b"task,label,worker,label\na,1,b,2\n", "2 columns named label: rename or remove all but one"),
+        ("a.csv", b"task,Label,worker,LABEL\na,1,b,2\n", "2 columns named label: rename or remove all but one"),
         ("a.csv", b"task,worker,label\n", "no answers below its header"),
         ("a.csv", b"task,worker,label\na,b,1\nc,b,2\n", "one worker alone"),
         ("a.csv", b"task,worker,label\na,b,1\na,c,1\n", "one label value alone"),
         ("a.csv", b"task,worker,label\na,b,\xe9t\xe9\nc,d,2\n", "not in UTF-8"),
-        ("a.csv", "task,worker,label\na,b,1\nc,d,2\n".encode("utf-16"), "not in UTF-8"),
+        ("a.csv", "task,worker,label\na,b,1\nc,d,2\n".encode("utf-16"), "UTF-16, not in UTF-8: .* iconv -f utf-16"),
         ("a.csv", b"task,worker,label\na,b,\nc,d,2\n", "has 1 row without a label"),
         ("a.csv", b"task,worker,label\na,b,1\nc,d,2\nc,d\n", "row 4 has 2 columns, where the first has 3: c,d"),
         ("a.csv", b"task,worker,label\na,b,1\x00\nc,d,2\n", "NUL bytes in the column label"),
         ("a.csv", b"\n\n\n", "is no table"),
         ("a.csv", b"\x00" * 64, "is no table"),
-        ("a.csv.gz", b"task,worker,label\n", "cannot be read"),
+        ("a.csv", b'task,worker,label\na,b,1\n"c,d,2\ne,f,1\n', "row 3 opens a quote that is never closed: "),
+        ("a.csv", gzip.compress(b"task,worker,label\na,b,1\nc,d,2\n")[:-12], "cannot be read"),
+        ("a.xlsx", b"PK\x03\x04 and so on", "an archive or a workbook"),
         ("a.parquet", b"task,worker,label\na,b,1\nc,d,2\n", "no Parquet file"),
         ("a.csv", b"PAR1 and no more", "no Parquet file"),
         ("a.csv", "task,worker,label\n" + "".join(f"t,w{n},{n}\n" for n in range(1001)), "at most 1000 label values"),
@@ -167,23 +171,45 @@ def test_repeated_answers_are_counted_beside_the_summary(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("how", ["gzip", "tabs", "pipe", "parquet by another name"])
+def with_marks(content, mark):
+    return content.replace(b'"any, thing"', b"any thing").replace(b",", mark)
+
+
+# The same answers in other clothes: what the file is called, its bytes, and what has to be said of it.
+CLOTHES = {
+    "gzip": ("other.csv.gz", gzip.compress, ()),
+    "gzip, and its name does not tell": ("other.csv", gzip.compress, ()),
+    "tabs": ("other.tsv", lambda content: with_marks(content, b"\t"), ()),
+    "tabs, and its name does not tell": ("other.csv", lambda content: with_marks(content, b"\t"), ()),
+    "semicolons": ("other.csv", lambda content: with_marks(content, b";"), ()),
+    "a mark of its encoding": ("other.csv", lambda content: b"\xef\xbb\xbf" + content, ()),
+    "lines of Windows": ("other.csv", lambda content: content.replace(b"\n", b"\r\n"), ()),
+    "spaces and capitals": ("other.csv", lambda content: with_marks(content, b", ").replace(b"task", b"Task"), ()),
+    "other names": ("other.csv", lambda content: content.replace(b"task", b"item"), ("--columns", "item,worker,label")),
+    "texts of several lines": ("other.csv", lambda content: content.replace(b", thing", b"\n" + 8000 * b"x, "), ()),
+    "a long row": ("other.csv", lambda content: content.replace(b", thing", 2_000_000 * b"x", 1), ()),
+    "a long header": ("other.csv", lambda content: content.replace(b"note", b"n" * 100_000), ()),
+    "a pipe": (None, bytes, ()),
+    "a packed pipe": (None, gzip.compress, ()),
+}
+
+
+@pytest.mark.parametrize("how", [*CLOTHES, "parquet by another name"])
 def test_files_are_taken_as_they_come(crowd, how):
     folder, *_ = crowd
+    name, change, more = CLOTHES.get(how, ("other.data", None, ()))
     content, given = (folder / "labels.csv").read_bytes(), None
-    if how == "gzip":
-        (folder / "other.csv.gz").write_bytes(gzip.compress(content))
-    elif how == "tabs":
-        (folder / "other.tsv").write_bytes(content.replace(b'"any, thing"', b"any thing").replace(b",", b"\t"))
-    elif how == "pipe":
-        given = content
+    if change is None:
+        parquet.write_table(pa_csv.read_csv(folder / "labels.csv"), folder / name)
+    elif name is None:
+        given = change(content)
     else:
-        parquet.write_table(pa_csv.read_csv(folder / "labels.csv"), folder / "other.data")
-    other = "-" if given else next(folder.glob("other.*"))
+        (folder / name).write_bytes(change(content))
+    other = "-" if given else folder / name
     options = ("--method", "wawa", "--json", "--out", folder / "out.parquet")
     first, other = (
-        (json.loads(run(file, *options, stdin=given).stdout), parquet.read_table(folder / "out.parquet"))
-        for file in (folder / "labels.csv", other)
+        (json.loads(run(*file, *options, stdin=given).stdout), parquet.read_table(folder / "out.parquet"))
+        for file in ((folder / "labels.csv",), (other, *more))
     )
     assert first[0] | {"seconds": 0} == other[0] | {"seconds": 0}
     assert first[1] == other[1]
@@ -203,19 +229,26 @@ def test_what_is_not_there_is_said(crowd, tmp_path):
         run(folder / "labels.csv", "--workers", tmp_path)
     with pytest.raises(PlainError, match="is read here: write to another file"):
         run(folder / "labels.csv", "--out", folder / "labels.csv")
+    with pytest.raises(PlainError, match="no file to write to"):
+        run(folder / "labels.csv", "--out", "-")
+    with pytest.raises(PlainError, match="needs the names of three columns"):
+        run(folder / "labels.csv", "--columns", "item,label")
+    with pytest.raises(PlainError, match="standard input can be one file alone"):
+        run("-", "--gold", "-")
     with pytest.raises(PlainError, match="name two files"):
         run(folder / "labels.csv", "--out", tmp_path / "out.csv", "--workers", tmp_path / "out.csv")
     (tmp_path / "strange.csv").write_text("task,label\nelsewhere,yes\n")
     with pytest.raises(PlainError, match="no task in common"):
         run(folder / "labels.csv", "--gold", tmp_path / "strange.csv")
+    (tmp_path / "bare.csv").write_text("task,label\n")
+    with pytest.raises(PlainError, match="no labels below its header"):
+        run(folder / "labels.csv", "--gold", tmp_path / "bare.csv")
     with pytest.raises(PlainError, match="nothing left to score"):
         run(folder / "labels.csv", "--gold", folder / "truth.csv", "--truth", folder / "truth.csv")
 
 
 def test_a_file_larger_than_memory_is_refused(crowd, monkeypatch):
-    from service.cli import columns
-
-    monkeypatch.setattr(columns, "_free_memory", lambda: 1000)
+    monkeypatch.setattr(source_files, "free_memory", lambda: 1000)
     with pytest.raises(PlainError, match="larger than the memory that is free"):
         run(crowd[0] / "labels.csv")
 
@@ -225,6 +258,42 @@ def test_labels_written_with_tabs_are_read_with_tabs(crowd):
     run(folder / "labels.csv", "--method", "wawa", "--out", folder / "out.tsv", "--workers", folder / "workers.csv")
     shown = run(folder / "labels.csv", "--method", "wawa", "--json", "--truth", folder / "out.tsv")
     assert json.loads(shown.stdout)["accuracy"] == 1
+
+
+def test_of_a_task_with_several_true_labels_each_is_right(tmp_path):
+    (tmp_path / "labels.csv").write_text("task,worker,label\na,v,1\na,w,1\nb,v,2\nb,w,2\nc,v,3\nc,w,3\n")
+    (tmp_path / "truth.csv").write_text("task,label\na,0\na,1\nb,1\nb,3\nc,3\n")
+    shown = run(tmp_path / "labels.csv", "--method", "majority", "--truth", tmp_path / "truth.csv", "--json")
+    assert json.loads(shown.stdout)["accuracy"] == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_a_number_is_the_same_number_however_pandas_wrote_it(crowd):
+    folder, table, truth = crowd
+    rows = {"task": table.item, "worker": table.worker, "label": table.label}
+    pa_csv.write_csv(pa.table({name: values.astype(int) for name, values in rows.items()}), folder / "whole.csv")
+    (folder / "gaps.csv").write_text("task,label\n" + "".join(f"{item}.0,{truth[item]}.0\n" for item in range(80)))
+    shown = run(folder / "whole.csv", "--method", "wawa", "--truth", folder / "gaps.csv", "--json")
+    assert json.loads(shown.stdout)["accuracy"] > 0.8
+    assert shown.stderr == "assay: scored on 80 tasks\n"
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.csv.gz"])
+def test_where_writing_fails_what_was_there_stays_and_nothing_is_left_beside_it(crowd, name, monkeypatch):
+    folder, *_ = crowd
+    run(folder / "labels.csv", "--method", "wawa", "--out", folder / name)
+    before, files = (folder / name).read_bytes(), {*folder.iterdir()}
+    if name.endswith("gz"):
+        gzip.decompress(before)
+
+    def full(_, place, *__):
+        place.write(b"half") if hasattr(place, "write") else Path(place).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pa_csv, "write_csv", full)
+    monkeypatch.setattr(parquet, "write_table", full)
+    with pytest.raises(PlainError, match="cannot be written: No space left on device"):
+        run(folder / "labels.csv", "--method", "majority", "--out", folder / name)
+    assert ((folder / name).read_bytes(), {*folder.iterdir()}) == (before, files)
 
 
 def test_a_terminal_is_shown_how_far_it_is(monkeypatch):

@@ -90,6 +90,9 @@ def test_scores_by_hand():
     assert metrics.accuracy(posterior, truth) == pytest.approx(0.75)
     assert metrics.log_loss(posterior, truth) == pytest.approx(-(np.log(0.8) + np.log(0.5)) / 2)
     assert metrics.brier_score(posterior, truth) == pytest.approx((0.08 + 0.5) / 2)
+    either = np.array([[True, False], [True, True]])
+    assert metrics.accuracy(posterior, either) == 1
+    assert metrics.log_loss(posterior, either) == pytest.approx(-np.log(0.8) / 2)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +101,7 @@ def test_scores_by_hand():
         (np.zeros((0, 2)), np.zeros(0, dtype=int), "nothing to score"),
         (np.full((2, 2), 0.5), np.array([0]), "do not fit"),
         (np.full((1, 2), 0.5), np.array([2]), "between 0 and 1"),
+        (np.full((1, 2), 0.5), np.array([[False, False]]), "a label must be right"),
     ],
 )
 def test_scores_refuse_what_they_cannot_score(posterior, truth, message):
