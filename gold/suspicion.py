@@ -57,12 +57,17 @@ def suspicious(
     good: Bools,
     *,
     seconds: Floats | None = None,
+    usual: Floats | None = None,
+    job: Ints | None = None,
     without_gold: Floats | None = None,
     false_discovery: float = FALSE_DISCOVERY,
     labels: Sequence[str] | None = None,
 ) -> list[Flag]:
     """
-    Test every gold item.
+    Test every gold item of a job, or of a bank over the jobs that have it.
+
+    Jobs differ in their crowds and pages. So that an item does not look leaked because a later job has better or
+    quicker workers, `usual` and `job` have each answer compared with its own job.
 
     Parameters
     ----------
@@ -73,6 +78,12 @@ def suspicious(
         Workers whose answers count: those that are not suspended.
     seconds : (n_answers,), optional
         Active seconds of each answer, NaN where unknown.
+    usual : (n_answers,), optional
+        Seconds that such an answer usually takes its worker there, NaN where unknown; by default the median of what
+        the worker took for gold.
+    job : (n_answers,) int, optional
+        Of each answer. A worker of whom little is known is then taken to be as good as others are on the other gold
+        of that job.
     without_gold : (n_items, n_labels), optional
         Calibrated consensus inferred with no gold known.
     labels : sequence of str, optional
@@ -80,7 +91,7 @@ def suspicious(
 
     """
     names = tuple(map(str, range(accepted.shape[1]))) if labels is None else tuple(labels)
-    seen = _on_gold(answers, accepted, good, seconds)
+    seen = _on_gold(answers, accepted, good, seconds, usual, job)
     tested: list[Flag] = []
     for item in np.unique(seen.item).tolist():
         rows = np.flatnonzero(seen.item == item)
@@ -97,16 +108,34 @@ def suspicious(
     return found
 
 
-def _on_gold(answers: Answers, accepted: Bools, good: Bools, seconds: Floats | None) -> OnGold:
+def _on_gold(
+    answers: Answers, accepted: Bools, good: Bools, seconds: Floats | None, usual: Floats | None, job: Ints | None
+) -> OnGold:
     is_gold = np.asarray(accepted.any(axis=1))
     kept: Bools = is_gold[answers.item] & good[answers.worker]
     gold = answers.rows(kept)
     hit = accepted[gold.item, gold.label]
     n = np.bincount(gold.worker, minlength=good.size)
     right = np.bincount(gold.worker, hit, minlength=good.size)
-    expected = (right[gold.worker] - hit + RIGHT) / (n[gold.worker] - 1 + RIGHT + WRONG)
-    time = np.full(hit.size, np.nan) if seconds is None else seconds[kept]
-    return OnGold(gold.item, gold.worker, gold.label, hit, expected, _pace(gold.worker, time))
+    share = RIGHT / (RIGHT + WRONG) if job is None else _of_job(gold.item, hit, job[kept])
+    expected = (right[gold.worker] - hit + (RIGHT + WRONG) * share) / (n[gold.worker] - 1 + RIGHT + WRONG)
+    if seconds is None:
+        pace = np.full(hit.size, np.nan)
+    elif usual is None:
+        pace = _pace(gold.worker, seconds[kept])
+    else:
+        pace = np.log(np.maximum(seconds[kept], 0.01)) - np.log(np.maximum(usual[kept], 0.01))
+    return OnGold(gold.item, gold.worker, gold.label, hit, expected, pace)
+
+
+def _of_job(item: Ints, hit: Bools, job: Ints) -> Floats:
+    """Give the share of right answers to the other gold of each answer's job, (n,)."""
+    _, at = np.unique(job, return_inverse=True)
+    _, here = np.unique(np.column_stack((at, item)), axis=0, return_inverse=True)
+    right = np.bincount(at, hit)[at] - np.bincount(here.ravel(), hit)[here.ravel()]
+    n = np.bincount(at)[at] - np.bincount(here.ravel())[here.ravel()]
+    share: Floats = (right + RIGHT) / (n + RIGHT + WRONG)
+    return share
 
 
 def _missed(seen: OnGold, rows: Ints, item: int) -> Flag:
@@ -152,7 +181,8 @@ def _faster(pace: Floats) -> float:
     n = known.size
     if n < FEWEST:
         return float("nan")
-    concordant = float(np.sign(known[None, :] - known[:, None])[np.triu_indices(n, 1)].sum())
+    # Row by row, as all pairs at once of a gold that thousands have met would not fit in memory.
+    concordant = float(sum(np.sign(known[place + 1 :] - known[place]).sum() for place in range(n)))
     return -concordant / float(np.sqrt(n * (n - 1) * (2 * n + 5) / 18))
 
 

@@ -1,4 +1,4 @@
-"""What a job's facts say against its gold, and against its consensus where gold knows better."""
+"""What facts of a job say against its gold, of all jobs against a bank's, and against the consensus by them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from aggregation import ConvergenceWarning, LabelTable, aggregate
 from gold.bias import bias
+from gold.evidence import Answers
 from gold.flags import Flag
 from gold.suspicion import suspicious
-from service.case import Bools, Case
+from service.bank_case import BankCase
+from service.case import Bools, Case, Floats
 
 Ints = npt.NDArray[np.int64]
 
@@ -27,7 +29,7 @@ class Found:
     Attributes
     ----------
     gold : tuple of Flag
-        The subject is an item.
+        The subject is an item, of the job or the bank.
     labels : tuple of Flag
         The subject is a label value.
     given : (n_items, n_labels) int
@@ -54,12 +56,7 @@ def flag(case: Case, suspended: Bools) -> Found:
     if not counting.item.size:
         return Found((), (), given)
     np.add.at(given, (counting.item, counting.label), 1)
-    table = LabelTable.from_arrays(
-        counting.item, counting.worker, counting.label, n_labels, n_items=n_items, n_workers=case.n_workers
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        without_gold = aggregate(table, method=_METHOD).calibrated
+    without_gold = _without_gold(counting, case.accepted.shape, case.n_workers)
     found = suspicious(
         ordered,
         case.accepted,
@@ -70,3 +67,36 @@ def flag(case: Case, suspended: Bools) -> Found:
     )
     alarms = bias(without_gold, case.accepted, given.sum(axis=1) > 0, labels=case.labels)
     return Found(tuple(found), tuple(alarms), given)
+
+
+def flag_bank(case: BankCase) -> Found:
+    """Test all gold of a bank by what was answered to it in every job, and by the consensus of these answers."""
+    answers, n_workers = case.answers, int(case.met.worker.max(initial=-1)) + 1
+    given = np.zeros(case.accepted.shape, dtype=np.int64)
+    if not n_workers:
+        return Found((), (), given)
+    np.add.at(given, (answers.item, answers.label), 1)
+    without_gold = _without_gold(answers, given.shape, n_workers)
+    found = suspicious(
+        answers,
+        case.accepted,
+        np.ones(n_workers, dtype=bool),
+        seconds=case.seconds,
+        usual=case.usual,
+        job=case.met.job,
+        without_gold=without_gold,
+        labels=case.labels,
+    )
+    alarms = bias(without_gold, case.accepted, given.sum(axis=1) > 0, labels=case.labels)
+    return Found(tuple(found), tuple(alarms), given)
+
+
+def _without_gold(answers: Answers, shape: tuple[int, ...], n_workers: int) -> Floats:
+    """Return the calibrated consensus of answers that are in order, with no gold known, (n_items, n_labels)."""
+    n_items, n_labels = shape
+    table = LabelTable.from_arrays(
+        answers.item, answers.worker, answers.label, n_labels, n_items=n_items, n_workers=n_workers
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return aggregate(table, method=_METHOD).calibrated

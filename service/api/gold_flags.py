@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from litestar import get
 from msgspec import Meta, Struct
 
+from gold.flags import Flag
 from service import flagging
 from service.api.found import find_job
 from service.api.routes import By, Given, JobId, about
 from service.app import Service
-from service.case import Case
+from service.case import Bools, Case
 from service.flagging import Found
 from service.spec import read_spec
 from service.store import answer_arrays, items, runs, trust
@@ -95,26 +97,39 @@ async def _flag(service: Service, job: Job) -> GoldFlags:
 
 def _view(case: Case, found: Found, ids: dict[int, str]) -> GoldFlags:
     return GoldFlags(
-        tested=int((case.accepted.any(axis=1) & (found.given.sum(axis=1) > 0)).sum()),
+        tested=tested(case.accepted, found),
         gold=[
-            GoldFlag(
-                external_id=ids[one.subject],
-                kind=one.kind,  # type: ignore[arg-type]
-                statistic=one.statistic,
-                p_value=one.p_value,
-                adjusted=one.adjusted,
-                reason=one.reason,
-                advice=_ADVICE[one.kind],
-                accepted=[case.labels[label] for label in np.flatnonzero(case.accepted[one.subject]).tolist()],
-                answers=dict(zip(case.labels, found.given[one.subject].tolist(), strict=True)),
-            )
+            GoldFlag(**flag_of(one, ids[one.subject], case.accepted, found, case.labels), advice=_ADVICE[one.kind])
             for one in found.gold
         ],
-        bias=[
-            LabelAlarm(case.labels[one.subject], one.statistic, one.p_value, one.adjusted, one.reason)
-            for one in found.labels
-        ],
+        bias=label_alarms(found, case.labels),
     )
+
+
+def tested(accepted: Bools, found: Found) -> int:
+    """Count the gold items that an answer was given to."""
+    return int((accepted.any(axis=1) & (found.given.sum(axis=1) > 0)).sum())
+
+
+def flag_of(one: Flag, external_id: str, accepted: Bools, found: Found, labels: Sequence[str]) -> dict[str, Any]:
+    """Return what is told of a flag, but for what to do, with label values by name."""
+    return {
+        "external_id": external_id,
+        "kind": one.kind,
+        "statistic": one.statistic,
+        "p_value": one.p_value,
+        "adjusted": one.adjusted,
+        "reason": one.reason,
+        "accepted": [labels[label] for label in np.flatnonzero(accepted[one.subject]).tolist()],
+        "answers": dict(zip(labels, found.given[one.subject].tolist(), strict=True)),
+    }
+
+
+def label_alarms(found: Found, labels: Sequence[str]) -> list[LabelAlarm]:
+    """Return the bias alarms with label values by name."""
+    return [
+        LabelAlarm(labels[one.subject], one.statistic, one.p_value, one.adjusted, one.reason) for one in found.labels
+    ]
 
 
 HANDLERS = [flag_gold]

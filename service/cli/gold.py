@@ -105,20 +105,29 @@ def exclude(api: Api, where: str, external_id: str, cause: str) -> None:
 
 
 @gold.command()
-@JOB
+@_WHERE
 @with_api
-def flags(api: Api, job_id: str) -> None:
-    """Say which gold of a job looks wrong or known, and which label values the crowd gets wrong."""
-    told = api("GET", f"/jobs/{job_id}/gold/flags")
+def flags(api: Api, where: str) -> None:
+    """Say which gold of a job or a bank looks wrong or known, and which label values the crowd gets wrong.
+
+    A bank's gold is judged by what all jobs' workers answered to it.
+    """
+    told = api("GET", f"{_path(where)}/{'gold/flags' if _is_job(where) else 'flags'}")
     if api.as_json:
         write_json(told)
         return
     for one in told["gold"]:
-        api.console.print(f"{one['external_id']}  {one['kind']}: {one['reason']} {one['advice']}")
+        out = "" if one.get("state", "asked") == "asked" else f" ({one['state']})"
+        api.console.print(f"{one['external_id']}{out}  {one['kind']}: {one['reason']} {one['advice']}")
+        for job in one.get("jobs", ()):
+            when = f"{job['first_at'][:10]} to {job['last_at'][:10]}"
+            right = f"{job['right']} of {job['answers']} right"
+            api.console.print(f"    {job['job_id']}  {job['job_state']}, {job['state']} there  {when}  {right}")
     for one in told["bias"]:
         api.console.print(f"label value {one['label']}: {one['reason']}")
     if not told["gold"] and not told["bias"]:
-        api.console.print(f"Nothing is flagged; {told['tested']} gold items have answers.")
+        over = "" if _is_job(where) else f", {told['answers']} in {told['jobs']} jobs"
+        api.console.print(f"Nothing is flagged; {told['tested']} gold items have answers{over}.")
 
 
 @gold.command()

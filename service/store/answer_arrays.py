@@ -128,14 +128,20 @@ async def load_batches(
     return names, batch
 
 
-async def copy_rows(conn: Connection, query: str, row: npt.DTypeLike, *args: float) -> npt.NDArray[Any]:
-    """Return the rows of a query about a job, laid out as the dtype says; none of its columns may be null.
+async def copy_rows(
+    conn: Connection, query: str, row: npt.DTypeLike, *args: float, whole_job: bool = True
+) -> npt.NDArray[Any]:
+    """Return the rows of a query, laid out as the dtype says; none of its columns may be null.
 
-    What the caller's transaction asks for afterwards is joined by hash as well.
+    Parameters
+    ----------
+    whole_job : bool
+        It reads a whole job: joined by hash, as is what the caller's transaction asks for afterwards.
     """
     sink = io.BytesIO()
     async with conn.transaction():
-        await conn.execute(BY_HASH)
+        if whole_job:
+            await conn.execute(BY_HASH)
         await conn.copy_from_query(query, *args, output=sink, format="binary")
     data = sink.getbuffer()
     if bytes(data[: len(_SIGNATURE)]) != _SIGNATURE:

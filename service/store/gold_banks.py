@@ -15,10 +15,11 @@ _BANK = """
 SELECT b.bank_no, b.name, b.task, b.version, b.created_at,
     (SELECT count(*) FROM gold_bank_item i WHERE i.bank_no = b.bank_no AND i.state = 'asked') AS asked,
     (SELECT count(*) FROM gold_bank_item i WHERE i.bank_no = b.bank_no AND i.state <> 'asked') AS others
-FROM gold_bank b WHERE b.team_id = $1
+FROM gold_bank b
 """
-_PAGE = f"{_BANK} AND b.name > $2 ORDER BY b.name LIMIT $3"
-_FIND = f"{_BANK} AND b.name = $2"
+_PAGE = f"{_BANK} WHERE b.team_id = $1 AND b.name > $2 ORDER BY b.name LIMIT $3"
+_FIND = f"{_BANK} WHERE b.team_id = $1 AND b.name = $2"
+_GET = f"{_BANK} WHERE b.bank_no = $1"
 _LOCK = "SELECT FROM gold_bank WHERE bank_no = $1 FOR UPDATE"
 _INSERT = """
 INSERT INTO gold_bank (team_id, name, task, created_at) VALUES ($1, $2, $3, $4)
@@ -145,6 +146,11 @@ async def find(conn: Connection, team_id: str, name: str, *, lock: bool = False)
         await conn.execute(_LOCK, row["bank_no"])
         row = await conn.fetchrow(_FIND, team_id, name)
     return None if row is None else Bank(*row)
+
+
+async def get(conn: Connection, bank_no: int) -> Bank:
+    """Return a bank that there is."""
+    return Bank(*await conn.fetchrow(_GET, bank_no))
 
 
 async def differing(conn: Connection, bank_no: int, limit: int) -> list[DifferingLine]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.test_bank_flags import LEAKED, worked
 from tests.api.test_gold_banks import make
 from tests.api.test_gold_candidates import answered
 from tests.cli.conftest import EXAMPLES, Shell
@@ -44,6 +45,18 @@ async def test_a_bank_goes_from_a_file_into_a_job_and_out_again(shell: Shell, tm
     assert edited.output == f"{gold} is asked, version 2.\n"
     assert (await shell("gold", "exclude", job_id, gold, "--reason", "x")).output == f"{gold} is excluded, version 3.\n"
     assert (await shell("gold", "flags", job_id)).output == "Nothing is flagged; 0 gold items have answers.\n"
+    nothing = "Nothing is flagged; 0 gold items have answers, 0 in 0 jobs.\n"
+    assert (await shell("gold", "flags", "pets")).output == nothing
+
+
+async def test_flags_of_a_bank_name_the_jobs_and_what_to_do(shell: Shell) -> None:
+    bank, [job_id, _] = await worked(shell.api, lambda item, _met, rng: ((item + (item == LEAKED)) % 3, 1.0), n_jobs=2)
+    told = (await shell("gold", "flags", bank)).stdout.splitlines()
+    assert "g-5  missed: 6 of 6 workers in good standing missed this gold" in told[0]
+    assert "correct what it accepts, or exclude it, in the bank and in the jobs that have it" in told[0]
+    assert told[1] == f"    {job_id}  draft, asked there  2026-01-05 to 2026-01-05  0 of 3 right"
+    lost = await shell("gold", "flags", "nowhere")
+    assert (lost.exit_code, lost.stderr) == (1, "assay: There is no such gold bank.\n")
 
 
 async def test_candidates_are_looked_at_accepted_and_refused(shell: Shell) -> None:

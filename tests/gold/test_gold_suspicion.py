@@ -76,6 +76,28 @@ def test_sound_gold_is_seldom_flagged():
     assert np.mean(banks) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 40)
 
 
+def test_crowds_that_differ_from_job_to_job_are_no_leak():
+    """Each job has workers of its own, who meet two gold items each; later ones are better. Only the job tells."""
+    flagged_banks = {True: 0, False: 0}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        truth = np.arange(12) % K
+        rows, jobs = [], []
+        for job in range(8):
+            for worker, items in enumerate(rng.permutation(np.tile(np.arange(12), 5)).reshape(30, 2)):
+                for item in items:
+                    right = rng.random() < 0.55 + 0.05 * job
+                    label = truth[item] if right else (truth[item] + rng.integers(1, K)) % K
+                    rows.append((item, 30 * job + worker, label, len(rows), len(rows)))
+                    jobs.append(job)
+        answers, accepted = Answers(*np.array(rows).T), np.eye(K, dtype=bool)[truth]
+        for told in (True, False):
+            found = suspicious(answers, accepted, np.ones(240, bool), job=np.array(jobs) if told else None)
+            flagged_banks[told] += bool(found)
+    assert flagged_banks[True] <= 3
+    assert flagged_banks[False] >= 10
+
+
 def test_the_consensus_that_disagrees_is_a_flag():
     answers, accepted, _ = crowd(0)
     believed = np.where(accepted, 0.9, 0.05)
