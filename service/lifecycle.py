@@ -31,6 +31,9 @@ TRANSITIONS: Final[dict[tuple[State, Action], State]] = {
 TAKES_ITEMS: Final[frozenset[State]] = frozenset({"draft", "running", "paused"})
 """The states in which items and gold may be added or withdrawn, and the budget changed."""
 
+OVER: Final[frozenset[State]] = frozenset({"cancelled", "done"})
+"""The states of a job that the pipeline has ended, or that never began."""
+
 
 class NotPossibleError(Exception):
     """What was asked cannot be done in the job's state; the message says what can."""

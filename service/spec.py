@@ -129,6 +129,7 @@ class Consensus(Struct, frozen=True, forbid_unknown_fields=True):
     method: Method = "auto"
 
 
+_LEAST = 1e-30  # of a share of errors: of less, the reciprocals that the test goes by are no numbers
 Chance = Annotated[float, Meta(gt=0, lt=1)]
 
 
@@ -137,13 +138,16 @@ class TrustRules(Struct, frozen=True, forbid_unknown_fields=True):
 
     good_accuracy: Annotated[Chance, Meta(description="a worker who is right this often is good")] = 0.85
     wrongly_suspended: Annotated[
-        float, Meta(gt=0, le=0.5, description="at most this share of good workers is suspended over the horizons")
+        float, Meta(ge=_LEAST, le=0.5, description="at most this share of good workers is suspended over the horizons")
     ] = 0.01
     on_gold: Annotated[
-        Chance, Meta(description="so much of that share is spent on gold alone, the rest on gold with agreement")
+        float,
+        Meta(
+            ge=_LEAST, lt=1, description="so much of that share is spent on gold alone, the rest on gold with agreement"
+        ),
     ] = 0.8
     missed: Annotated[
-        float, Meta(gt=0, le=0.5, description="at most this share of random clickers is ever trusted")
+        float, Meta(ge=_LEAST, le=0.5, description="at most this share of random clickers is ever trusted")
     ] = 0.05
     gold_horizon: Annotated[
         int, Meta(ge=1, le=100_000, description="gold answers of a worker over which the errors hold")

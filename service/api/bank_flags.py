@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Annotated, Literal, NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from litestar import get
@@ -20,12 +20,11 @@ from service.api.routes import By, Given, about
 from service.app import Service
 from service.bank_case import BankCase
 from service.flagging import Found, Ints
+from service.lifecycle import State
 from service.store import bank_answers, gold_banks
 from service.store.bank_answers import Who
 from service.store.gold_banks import Bank
 from service.store.keys import Caller
-
-JobState: TypeAlias = Literal["draft", "running", "paused", "cancelling", "cancelled", "done"]
 
 # What a worker's pace is told by: fewer assignments of theirs in a job say too little of it.
 _ASSIGNMENTS = 3
@@ -60,7 +59,7 @@ class MetIn(Struct, frozen=True):
 
     job_id: str
     name: str
-    job_state: JobState
+    job_state: State
     state: Annotated[GoldState, Meta(description="of the gold in that job, which the bank's corrections do not reach")]
     answers: int
     right: Annotated[int, Meta(description="by what the bank accepts now")]

@@ -18,7 +18,8 @@ from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_
 from service.api.problems import Error, Refusal, named
 from service.api.routes import By, Given, JobId, about
 from service.correcting import Correction, StaleError, corrected
-from service.store import dues, events
+from service.lifecycle import OVER
+from service.store import dues, events, trust
 from service.store import gold as gold_items
 from service.store.dues import Connection
 from service.store.gold import GoldRow, JobGold, NewVersion
@@ -36,7 +37,6 @@ OnlyId: TypeAlias = Annotated[
 ]
 
 LARGEST_CORRECTIONS = 4 * 1024 * 1024
-_OVER = ("cancelled", "done")
 
 
 class AcceptedValue(Struct, frozen=True):
@@ -146,9 +146,9 @@ async def correct_gold(request: Request[Any, Any, Any], service: Given, caller: 
     """Put other accepted label values in force, retire gold, or exclude it, in any state of the job.
 
     Every version is kept. Everybody is scored again as though the gold had always been so: what an error wrongly cost
-    is forgiven, and suspensions that no longer hold are lifted. Labels are inferred again, of a job that is done too;
-    there, who was suspended stays so. What says nothing new changes nothing. Where one correction cannot be made, none
-    is.
+    is forgiven, and suspensions that no longer hold are lifted. Labels are inferred again. So it is in a job that is
+    over, where nothing is asked again and what is paid stays paid. What says nothing new changes nothing. Where one
+    correction cannot be made, none is.
     """
     asked = (await read_json(request, Corrections)).corrections
     now = service.clock.now()
@@ -236,7 +236,9 @@ async def _wake(conn: Connection, job: Job, caller: Caller, versions: Sequence[N
     told = ", ".join(f"{count} {past}" for count, past in zip(counts.values(), _PAST, strict=True) if count)
     detail = {"key_id": caller.key_id}
     await events.record(conn, job.job_no, now, "gold", f"gold: {told} by {caller.name}: {versions[0].cause}", detail)
-    for stage in ("infer", "score") if job.state in _OVER else ("decide", "infer", "score"):
+    await trust.correct(conn, job.job_no)
+    # Of a job that is over, the labels are inferred once, after everybody is judged.
+    for stage in ("score",) if job.state in OVER else ("decide", "infer", "score"):
         await dues.want(conn, stage, job.job_no, now)
 
 

@@ -12,7 +12,7 @@ from service.api.bodies import JSON, read_json
 from service.api.found import asked, find_job
 from service.api.problems import not_found
 from service.api.routes import By, Given, JobId, WorkerId, about
-from service.lifecycle import require_takes_items
+from service.lifecycle import OVER, require_takes_items
 from service.store import dues, events, trust
 from service.store.dues import Connection
 from service.store.jobs import Job
@@ -45,7 +45,12 @@ class TrustView(Struct, frozen=True):
     by: Annotated[TrustBy, Meta(description="who said so last; a person's word stands until a person takes it back")]
     reason: str
     evidence: Annotated[dict[str, Any], Meta(description="the numbers that the policy goes by, as they stand")]
-    kept_out: Annotated[bool, Meta(description="whether the market is known to keep the worker from the job's HITs")]
+    kept_out: Annotated[
+        bool,
+        Meta(
+            description="whether the market keeps the worker from the job's HITs; of a job that is over, there are none"
+        ),
+    ]
     resting: Annotated[
         bool, Meta(description="gets no new HITs while others tell more by their answers; it is no suspicion")
     ]
@@ -139,7 +144,7 @@ async def _view(conn: Connection, job: Job, found: Believed) -> TrustView:
         by=found.by,  # type: ignore[arg-type]
         reason=found.reason,
         evidence=found.evidence,
-        kept_out=found.barred,
+        kept_out=found.barred and job.state not in OVER,
         resting=found.resting,
         history=[
             TrustChange(one.revision, one.at, one.state, one.by, one.reason, one.evidence)  # type: ignore[arg-type]

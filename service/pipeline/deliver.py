@@ -8,7 +8,10 @@ from service.store import briefs, decisions, dues, events
 
 
 async def run(stage: Stage) -> None:
-    """End the job. Its labels have been there to read all along; from now on they do not change."""
+    """End the job. Its labels have been there to read all along.
+
+    From now on a correction of gold changes them, and an answer that comes late all the same.
+    """
     conn, job_no, now = stage.conn, stage.due.subject, stage.clock.now()
     async with conn.transaction():
         state = await briefs.lock(conn, job_no)

@@ -16,6 +16,7 @@ from gold.standing import STATES
 from service import judging
 from service.case import Case
 from service.judging import Judged
+from service.lifecycle import OVER
 from service.pipeline.stage import Stage
 from service.spec import read_spec
 from service.store import answer_arrays, briefs, dues, earlier, events, runs, scores, trust
@@ -24,7 +25,6 @@ from service.store.trust import Standing, Verdict
 
 _REST = 8.0  # the next scoring rests for so many times the length of this one
 _FEW = 6  # workers, of whom a half says something
-_ENDED = {"done", "cancelled"}
 
 
 async def run(stage: Stage) -> None:
@@ -37,9 +37,13 @@ async def run(stage: Stage) -> None:
         facts = await answer_arrays.load_facts(conn, job_no)
         mask = await answer_arrays.gold_mask(conn, job_no, job.n_items, job.n_labels)
         before = await trust.standings(conn, job_no)
+        corrections, anew = await trust.corrections(conn, job_no)
         past = await earlier.load(conn, job_no) if spec.trust.earlier else []
     if not facts.item.size:
-        await dues.finish(conn, stage.due, now=started)
+        async with conn.transaction():
+            await briefs.lock(conn, job_no)
+            await trust.judged(conn, job_no, corrections)
+            await dues.finish(conn, stage.due, now=started)
         return
     said = np.full(job.n_workers, -1)
     for one in before:
@@ -56,9 +60,14 @@ async def run(stage: Stage) -> None:
     async with conn.transaction():
         state = await briefs.lock(conn, job_no)
         found = verdicts(judged, facts)
-        changed = await _save(stage, judged, found, before, now, ended=state in _ENDED)
-        then = {"decide": now, "infer": now} if changed else {"decide": now} if job.closing else {}
-        if spec.trust.rest and not job.closing and state not in _ENDED:
+        ended = state in OVER
+        changed = await _save(stage, judged, found, before, now, stand=ended and not anew)
+        await trust.judged(conn, job_no, corrections)
+        if ended:  # labels follow corrected gold, whether or not anybody's state does
+            then = {"infer": now} if anew else {}
+        else:
+            then = {"decide": now, "infer": now} if changed else {"decide": now} if job.closing else {}
+        if spec.trust.rest and not job.closing and not ended:
             then |= await _rest(stage, judged, facts, timedelta(seconds=spec.trust.rest_patience), now)
         await dues.finish(conn, stage.due, now=now, then=then)
         await dues.rest(conn, stage.due, now + _REST * (now - started))
@@ -83,17 +92,21 @@ def verdicts(judged: Judged, facts: Facts) -> list[Verdict]:
 
 
 async def _save(
-    stage: Stage, judged: Judged, found: Sequence[Verdict], before: Sequence[Standing], now: datetime, *, ended: bool
+    stage: Stage, judged: Judged, found: Sequence[Verdict], before: Sequence[Standing], now: datetime, *, stand: bool
 ) -> bool:
     """Save the numbers of all, and the states that changed; tell whether any answer's weight did.
 
-    The labels of a job that is over stand, and so does what was believed of its workers when they were closed.
+    Parameters
+    ----------
+    stand : bool
+        States stay as they are: the job is over, and its gold is what they were judged by. What comes late changes
+        neither them nor labels.
     """
     conn, job_no = stage.conn, stage.due.subject
     workers = list(range(len(found)))
     await scores.save(conn, job_no, workers, judged.gold.right.tolist(), judged.gold.total.tolist())
     await trust.keep_numbers(conn, job_no, found)
-    if ended:
+    if stand:
         return False
     # A person may have said something since the facts were read: then the stage is wanted again, and judges by it.
     standing = {one.worker_no: one for one in await trust.standings(conn, job_no)}

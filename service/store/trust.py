@@ -78,6 +78,9 @@ WITH weighed AS (
 INSERT INTO trust_history (job_no, worker_no, revision, at, state, by, reason, evidence)
 SELECT $1, worker_no, trust_revision, $2, trust_state, trust_by, trust_reason, evidence FROM changed
 """
+_CORRECTED = "UPDATE job SET corrections = corrections + 1 WHERE job_no = $1"
+_CORRECTIONS = "SELECT corrections, corrections > judged FROM job WHERE job_no = $1"
+_JUDGED = "UPDATE job SET judged = greatest(judged, $2) WHERE job_no = $1 AND judged < $2"
 _HISTORY = """
 SELECT h.revision, h.at, h.state, h.by, h.reason, h.evidence FROM trust_history h
 WHERE h.job_no = $1 AND h.worker_no = $2 ORDER BY h.revision DESC
@@ -146,6 +149,22 @@ class Change(Struct, frozen=True):
 async def standings(conn: Connection, job_no: int) -> list[Standing]:
     """Return what is believed of each of a job's workers."""
     return [Standing(*row) for row in await conn.fetch(_STANDINGS, job_no)]
+
+
+async def correct(conn: Connection, job_no: int) -> None:
+    """Have states be judged by gold that was corrected just now, whether or not the job is over. Its row is locked."""
+    await conn.execute(_CORRECTED, job_no)
+
+
+async def corrections(conn: Connection, job_no: int) -> tuple[int, bool]:
+    """Return how often a job's gold was corrected, and whether its states are still to be judged by the last of it."""
+    row = await conn.fetchrow(_CORRECTIONS, job_no)
+    return row[0], row[1]
+
+
+async def judged(conn: Connection, job_no: int, corrections: int) -> None:
+    """Save that states are judged by so many corrections."""
+    await conn.execute(_JUDGED, job_no, corrections)
 
 
 async def rest(conn: Connection, job_no: int, worker_nos: Sequence[int]) -> tuple[int, int]:

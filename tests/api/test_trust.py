@@ -88,6 +88,8 @@ async def test_a_dry_run_says_who_by_which_answer_and_changes_nothing(api: Api) 
         assert await conn.fetchval("SELECT count(*) FROM trust_history WHERE job_no = $1", facts.job_no) == 0
         patient = (await api("POST", path, json={"wrongly_suspended": 1e-20, "corroboration": 1e6})).json()
         assert (patient["suspended"], patient["rules"]["missed"]) == ([], 0.05)
+        most = (await api("POST", path, json={"wrongly_suspended": 1e-30, "on_gold": 1e-30})).json()
+        assert most["suspended"] == [], "one in 1e60"
 
 
 async def test_rules_that_cannot_be_are_refused_in_a_dry_run_and_in_a_spec(api: Api) -> None:
@@ -96,6 +98,7 @@ async def test_rules_that_cannot_be_are_refused_in_a_dry_run_and_in_a_spec(api: 
         ({"good_accuracy": 0.3}, "good_accuracy"),
         ({"good_accuracy": 2}, "good_accuracy"),
         ({"wrongly_suspended": 0}, "wrongly_suspended"),
+        ({"on_gold": 5e-324}, "on_gold"),  # more than 0, and its reciprocal is no number
         ({"horizon": 0.5}, "horizon"),
         ({"accuracy": 0.9}, "accuracy"),
     ):
