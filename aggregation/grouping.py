@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 # Items with more answers are sorted by a method that does not slow down as they grow.
 FEW = 32
-# Of so few every two are compared.
-VERY_FEW = 12
+# So many are sorted without a branch that could be mistaken.
+EIGHT = 8
+# Comes after every key.
+LAST = (1 << 63) - 1
 
 
 def group(item: Array, worker: Array, label: Array, n_items: int, *, threads: int | None = None) -> Grouped:
@@ -69,7 +71,7 @@ def group(item: Array, worker: Array, label: Array, n_items: int, *, threads: in
         cuts[0], cuts[-1] = 0, n_items
 
         def arrange(_: int, first: int, last: int) -> int:
-            rows = np.empty((2, max(_longest(first, last, offsets), VERY_FEW)), dtype=np.int64)
+            rows = np.empty((2, max(_longest(first, last, offsets), EIGHT) + 1), dtype=np.int64)
             given = offsets, workers, labels, sorted_workers, sorted_labels, kept
             return _arrange(first, last, *given, rows[0], rows[1])
 
@@ -169,6 +171,22 @@ def _sort(keys: Ints, spare: Ints, size: Any) -> None:
 
 
 @compiled
+def _sort_eight(keys: Ints) -> None:
+    """Sort the first eight keys by the network of 19 comparisons, of which none hangs on another's outcome.
+
+    D. E. Knuth (1998), The Art of Computer Programming 3, section 5.3.4.
+    """
+    a, b, c, d, e, f, g, h = keys[0], keys[1], keys[2], keys[3], keys[4], keys[5], keys[6], keys[7]
+    a, c, b, d, e, g, f, h = min(a, c), max(a, c), min(b, d), max(b, d), min(e, g), max(e, g), min(f, h), max(f, h)
+    a, e, b, f, c, g, d, h = min(a, e), max(a, e), min(b, f), max(b, f), min(c, g), max(c, g), min(d, h), max(d, h)
+    a, b, c, d, e, f, g, h = min(a, b), max(a, b), min(c, d), max(c, d), min(e, f), max(e, f), min(g, h), max(g, h)
+    c, e, d, f = min(c, e), max(c, e), min(d, f), max(d, f)
+    b, e, d, g = min(b, e), max(b, e), min(d, g), max(d, g)
+    b, c, d, e, f, g = min(b, c), max(b, c), min(d, e), max(d, e), min(f, g), max(f, g)
+    keys[0], keys[1], keys[2], keys[3], keys[4], keys[5], keys[6], keys[7] = a, b, c, d, e, f, g, h
+
+
+@compiled
 def _arrange(
     first: int,
     last: int,
@@ -179,56 +197,40 @@ def _arrange(
     labels: Array,
     kept: Array,
     keys: Ints,
-    ranked: Ints,
+    spare: Ints,
 ) -> int:
     """Sort the answers of some items by worker; count what is kept of each, and of all.
 
-    ``keys`` and ``ranked``, as long as the longest item and at least `VERY_FEW`, are to work in.
+    ``keys`` and ``spare``, longer than the longest item and than eight, are to work in.
     """
     one, low = np.uintp(1), np.int64(0xFFFFFFFF)  # an index without a sign is looked up as it is
     total = 0
     for i in range(np.uintp(first), np.uintp(last)):
-        begin, end = np.uintp(offsets[i]), np.uintp(offsets[i + one])
-        risen, before = True, -1
-        for a in range(begin, end):
-            here = worker[a]
-            workers[a] = here
-            labels[a] = label[a]
-            risen &= before < here
-            before = here
-        size = end - begin
-        if not risen:
-            for j in range(size):
-                keys[j] = (np.int64(worker[begin + j]) << 32) | np.int64(j)
-            if size > np.uintp(FEW):
-                _sort(keys, ranked, np.int64(size))
-            elif size <= np.uintp(VERY_FEW):
-                # Keys differ, so each one's place is how many are below it: without a branch that could be mistaken.
-                for j in range(size):
-                    below = np.uintp(0)
-                    for other in range(size):
-                        below += np.uintp(keys[other] < keys[j])
-                    ranked[below] = keys[j]
-                for j in range(size):
-                    keys[j] = ranked[j]
-            else:
-                for j in range(one, size):
-                    key = keys[j]
-                    hole = np.uintp(j)
-                    while hole > np.uintp(0) and keys[hole - one] > key:
-                        keys[hole] = keys[hole - one]
-                        hole -= one
-                    keys[hole] = key
-            place = begin
-            for j in range(size):
-                if j + one < size and keys[j] >> 32 == keys[j + one] >> 32:
-                    continue
-                workers[place] = keys[j] >> 32
-                labels[place] = label[begin + np.uintp(keys[j] & low)]
-                place += one
-            kept[i] = place - begin
+        begin = np.uintp(offsets[i])
+        size = np.uintp(offsets[i + one]) - begin
+        for j in range(size):
+            keys[j] = (np.int64(worker[begin + j]) << 32) | np.int64(j)
+        if size <= np.uintp(EIGHT):
+            for j in range(size, np.uintp(EIGHT)):
+                keys[j] = LAST
+            _sort_eight(keys)
+        elif size <= np.uintp(FEW):
+            for j in range(one, size):
+                key = keys[j]
+                hole = np.uintp(j)
+                while hole > np.uintp(0) and keys[hole - one] > key:
+                    keys[hole] = keys[hole - one]
+                    hole -= one
+                keys[hole] = key
         else:
-            kept[i] = size
+            _sort(keys, spare, np.int64(size))
+        keys[size] = LAST
+        place = begin
+        for j in range(size):  # where the next is by the same worker, it is written over this one
+            workers[place] = keys[j] >> 32
+            labels[place] = label[begin + np.uintp(keys[j] & low)]
+            place += np.uintp(keys[j] >> 32 != keys[j + one] >> 32)
+        kept[i] = place - begin
         total += kept[i]
     return total
 
