@@ -34,17 +34,21 @@ def cores() -> int:
 class Blocks:
     """Blocks of about equally many answers, and the threads that work on them."""
 
-    def __init__(self, table: LabelTable, cells: int, *, threads: int | None = None) -> None:
+    def __init__(
+        self, table: LabelTable, cells: int, *, least: int = LEAST_ANSWERS, threads: int | None = None
+    ) -> None:
         """
         Cut ``table`` into blocks; each keeps ``cells`` counts, so more are not always better.
 
         Parameters
         ----------
+        least : int
+            Answers of a block, at least: the less is done with each, the more.
         threads : int, optional
             By default as many as there are cores that this process may use.
 
         """
-        per_block = max(LEAST_ANSWERS, 4 * cells)
+        per_block = max(least, 4 * cells)
         n_blocks = max(1, min(MOST_BLOCKS, table.n_answers // per_block))
         n_blocks = 1 << (n_blocks.bit_length() - 1)  # as many for each of two, four or eight cores
         targets = np.linspace(0, table.n_answers, n_blocks + 1)[1:-1]

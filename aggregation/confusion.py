@@ -38,10 +38,10 @@ def expect_for(n_labels: int) -> Callable[..., tuple[float, float]]:
     """
     Make the kernel that infers a block of items and counts its answers in one pass.
 
-    ``weights`` and ``counts`` are (worker, answered label, true label), so the inner loop walks memory in order;
-    ``shares`` are those of the accepted labels of each gold item. Only where it is to ``keep`` the posterior is that
-    written: of large tables a fifth of the time. The kernel returns the block's log likelihood and, of what it kept,
-    the largest change of a probability.
+    ``cells``, (n_answers,), says in which row of ``weights`` and ``counts`` an answer is: a row is a worker's answered
+    label, and has a number for each true label. ``shares`` are those of the accepted labels of each gold item. Only
+    where it is to ``keep`` the posterior is that written: of large tables a fifth of the time. The kernel returns the
+    block's log likelihood and, of what it kept, the largest change of a probability.
     """
     if n_labels <= lanes.MOST_LANES:
         return _expect_in_lanes(n_labels)
@@ -54,29 +54,45 @@ def expect_for(n_labels: int) -> Callable[..., tuple[float, float]]:
 
 
 @compiled
-def bundled(start: Any, begin: Any, end: Any, worker: Array, label: Array, labels: Any, weights: Floats) -> Any:
-    """Weigh an item with many answers; give its weights, of which the largest is 1, and the logarithm of that."""
-    logs = lanes.log(start)
+def bundled(start: Any, few: Any, begin: Any, end: Any, cells: Array, weights: Floats) -> Any:
+    """Weigh an item with many answers; give its weights, of which the largest is 1, and the logarithm of that.
+
+    ``start`` is a row of the weights' width, and ``few`` what of it are labels.
+    """
+    logs = lanes.log(few)
     for first in range(begin, end, np.uintp(BUNDLE)):
         row = lanes.fill(start, 1.0)
         for a in range(first, min(first + np.uintp(BUNDLE), end)):
-            cell = np.uintp(worker[a]) * labels + np.uintp(label[a])
-            row = lanes.multiply(row, lanes.load(start, weights, cell))
-        logs = lanes.add(logs, lanes.log(row))
+            row = lanes.multiply(row, lanes.load(start, weights, np.uintp(cells[a])))
+        logs = lanes.add(logs, lanes.log(lanes.narrow(few, row)))
     top = lanes.largest(logs)
-    return lanes.exp(lanes.subtract(logs, lanes.fill(start, top))), top
+    return lanes.widen(start, lanes.exp(lanes.subtract(logs, lanes.fill(few, top)))), top
 
 
-def _expect_in_lanes(size: int) -> Callable[..., tuple[float, float]]:
-    one, labels = np.uintp(1), np.uintp(size)
+@compiled
+def pair(start: Any, a: Any, cells: Array, weights: Floats) -> Any:
+    """Multiply the rows of two answers, of the width that ``start`` has."""
+    return lanes.multiply(
+        lanes.load(start, weights, np.uintp(cells[a])), lanes.load(start, weights, np.uintp(cells[a + np.uintp(1)]))
+    )
+
+
+@compiled
+def count_pair(row: Any, a: Any, cells: Array, counts: Floats) -> None:
+    """Add a row to the counts of two answers."""
+    lanes.accumulate(counts, np.uintp(cells[a]), row)
+    lanes.accumulate(counts, np.uintp(cells[a + np.uintp(1)]), row)
+
+
+def _expect_in_lanes(n_labels: int) -> Callable[..., tuple[float, float]]:
+    one, three, size = np.uintp(1), np.uintp(3), lanes.width(n_labels)
 
     @compiled
     def expect(
         first: int,
         last: int,
         offsets: Ints,
-        worker: Array,
-        label: Array,
+        cells: Array,
         clamp: Array,
         shares: Floats,
         prevalence: Floats,
@@ -87,20 +103,30 @@ def _expect_in_lanes(size: int) -> Callable[..., tuple[float, float]]:
         keep: bool,
     ) -> tuple[float, float]:
         counts[...] = 0.0
-        start = lanes.load(size, prevalence, np.uintp(0))
+        start = lanes.widen(size, lanes.load(n_labels, prevalence, np.uintp(0)))
         sums = lanes.fill(size, 0.0)
-        change = lanes.fill(size, 0.0)
+        change = lanes.fill(n_labels, 0.0)
         log_likelihood, likelihood = 0.0, 1.0
         for i in range(np.uintp(first), np.uintp(last)):
             begin, end = np.uintp(offsets[i]), np.uintp(offsets[i + one])
             gold = clamp[i]
-            row = start if gold < 0 else lanes.load(size, shares, np.uintp(gold))
-            if end - begin <= np.uintp(BUNDLE):
+            row = start if gold < 0 else lanes.widen(size, lanes.load(n_labels, shares, np.uintp(gold)))
+            answers = end - begin
+            if answers == np.uintp(5):
+                row = lanes.multiply(row, lanes.load(size, weights, np.uintp(cells[begin])))
+                others = lanes.multiply(
+                    pair(row, begin + one, cells, weights), pair(row, begin + three, cells, weights)
+                )
+                row = lanes.multiply(row, others)
+            elif answers == three:
+                row = lanes.multiply(row, lanes.load(size, weights, np.uintp(cells[begin])))
+                row = lanes.multiply(row, pair(row, begin + one, cells, weights))
+            elif answers <= np.uintp(BUNDLE):
                 for a in range(begin, end):
-                    cell = np.uintp(worker[a]) * labels + np.uintp(label[a])
-                    row = lanes.multiply(row, lanes.load(size, weights, cell))
+                    row = lanes.multiply(row, lanes.load(size, weights, np.uintp(cells[a])))
             else:
-                row, top = bundled(row, begin, end, worker, label, labels, weights)
+                few = lanes.narrow(n_labels, row)
+                row, top = bundled(row, few, begin, end, cells, weights)
                 log_likelihood += top
             total = lanes.total(row)
             if begin < end:
@@ -116,38 +142,46 @@ def _expect_in_lanes(size: int) -> Callable[..., tuple[float, float]]:
             else:  # what is sure is exactly 1; dividing a row takes four times as long
                 row = lanes.divide(row, lanes.fill(size, total))
             if keep:
-                change = lanes.larger(change, lanes.absolute(lanes.subtract(row, lanes.load(size, posterior, i))))
-                lanes.store(posterior, i, row)
+                new = lanes.narrow(n_labels, row)
+                change = lanes.larger(change, lanes.absolute(lanes.subtract(new, lanes.load(n_labels, posterior, i))))
+                lanes.store(posterior, i, new)
             if gold < 0 and begin < end:
                 sums = lanes.add(sums, row)
-            for a in range(begin, end):
-                lanes.accumulate(counts, np.uintp(worker[a]) * labels + np.uintp(label[a]), row)
-        lanes.store(class_counts, np.uintp(0), sums)
+            if answers == np.uintp(5):
+                lanes.accumulate(counts, np.uintp(cells[begin]), row)
+                count_pair(row, begin + one, cells, counts)
+                count_pair(row, begin + three, cells, counts)
+            elif answers == three:
+                lanes.accumulate(counts, np.uintp(cells[begin]), row)
+                count_pair(row, begin + one, cells, counts)
+            else:
+                for a in range(begin, end):
+                    lanes.accumulate(counts, np.uintp(cells[a]), row)
+        lanes.store(class_counts, np.uintp(0), lanes.narrow(n_labels, sums))
         return log_likelihood + math.log(likelihood), lanes.largest(change)
 
     return expect
 
 
 @functools.cache
-def vote_for(size: int) -> Callable[..., None]:
+def vote_for(n_labels: int) -> Callable[..., None]:
     """Make the kernel that counts a block's answers by each label's share of the answers to the item, for few labels.
 
     ``accepted`` and ``shares`` are those of gold, whose other answers have no part in it.
     """
-    one, labels = np.uintp(1), np.uintp(size)
-    each = np.eye(size)
+    one, size = np.uintp(1), lanes.width(n_labels)
+    each = np.eye(n_labels, size)
 
     @compiled
     def vote(
         first: int,
         last: int,
         offsets: Ints,
-        worker: Array,
+        cells: Array,
         label: Array,
         clamp: Array,
         accepted: Floats,
         shares: Floats,
-        posterior: Floats,
         counts: Floats,
         class_counts: Floats,
     ) -> None:
@@ -159,16 +193,15 @@ def vote_for(size: int) -> Callable[..., None]:
             for a in range(begin, end):
                 row = lanes.add(row, lanes.load(size, each, np.uintp(label[a])))
             if clamp[i] >= 0:
-                row = lanes.multiply(row, lanes.load(size, accepted, np.uintp(clamp[i])))
+                row = lanes.multiply(row, lanes.widen(size, lanes.load(n_labels, accepted, np.uintp(clamp[i]))))
                 if lanes.total(row) == 0.0:
-                    row = lanes.load(size, shares, np.uintp(clamp[i]))
+                    row = lanes.widen(size, lanes.load(n_labels, shares, np.uintp(clamp[i])))
             row = lanes.divide(row, lanes.fill(size, lanes.total(row)))
-            lanes.store(posterior, i, row)
             if clamp[i] < 0 and begin < end:
                 sums = lanes.add(sums, row)
             for a in range(begin, end):
-                lanes.accumulate(counts, np.uintp(worker[a]) * labels + np.uintp(label[a]), row)
-        lanes.store(class_counts, np.uintp(0), sums)
+                lanes.accumulate(counts, np.uintp(cells[a]), row)
+        lanes.store(class_counts, np.uintp(0), lanes.narrow(n_labels, sums))
 
     return vote
 
@@ -178,8 +211,7 @@ def _expect_in_arrays(
     first: int,
     last: int,
     offsets: Ints,
-    worker: Array,
-    label: Array,
+    cells: Array,
     clamp: Array,
     shares: Floats,
     prevalence: Floats,
@@ -203,7 +235,7 @@ def _expect_in_arrays(
             row[k] = prevalence[k] if gold < 0 else shares[gold, k]
             logs[k] = 0.0
         for a in range(begin, end):
-            cell = weights[worker[a], label[a]]
+            cell = weights[cells[a]]
             for k in range(n_labels):
                 row[k] *= cell[k]
             if (a + 1 - begin) % BUNDLE == 0:
@@ -231,54 +263,66 @@ def _expect_in_arrays(
                 posterior[i, k] = row[k]
             class_counts[k] += free * row[k]
         for a in range(begin, end):
-            cell = counts[worker[a], label[a]]
+            cell = counts[cells[a]]
             for k in range(n_labels):
                 cell[k] += row[k]
     return log_likelihood, change
 
 
 @compiled
-def maximise(first: int, last: int, counts: Floats, prior: Floats, weights: Floats, total: Floats) -> float:
-    """
-    Merge the counts of all blocks, (block, worker, answered, true), and set the weights of some workers.
-
-    ``prior`` is (1 or n_workers, answered, true); ``total``, (n_labels,), is to work in. Every cell counts `FLOOR`
-    besides, so that no answer is ever impossible. Returns the log density of both, up to a constant.
-    """
-    n_blocks, _, n_labels, _ = counts.shape
-    for w in range(first, last):
-        own = prior[w if prior.shape[0] > 1 else 0]
-        out = weights[w]
-        for a in range(n_labels):
-            for k in range(n_labels):
-                n = own[a, k] + FLOOR
-                for b in range(n_blocks):
-                    n += counts[b, w, a, k]
-                out[a, k] = n
-    return normalise(first, last, prior, weights, total)
+def find_cells(first: int, last: int, worker: Array, label: Array, n_labels: int, cells: Array) -> None:
+    """Say of some answers in which row of all workers' confusion they are; see `expect_for`."""
+    for a in range(first, last):
+        cells[a] = worker[a] * n_labels + label[a]
 
 
-@compiled
-def normalise(first: int, last: int, prior: Floats, weights: Floats, total: Floats) -> float:
-    """Make distributions of some workers' weights, none below `FLOOR` before; return the prior's log density."""
-    n_labels = weights.shape[1]
-    log_prior = 0.0
-    for w in range(first, last):
-        own = prior[w if prior.shape[0] > 1 else 0]
-        out = weights[w]
-        for k in range(n_labels):
-            total[k] = 0.0
-        for a in range(n_labels):
+@functools.cache
+def normalise_for(n_labels: int) -> Callable[..., float]:
+    """Make the kernel that makes distributions of workers' weights: for few labels, one for just that many."""
+    known = n_labels if n_labels <= lanes.MOST_LANES else 0
+
+    @compiled
+    def normalise(
+        first: int, last: int, counts: Floats, prior: Floats, weights: Floats, total: Floats, product: Floats
+    ) -> float:
+        """
+        Merge the counts of all blocks, (block, worker, answered, true), and set the weights of some workers.
+
+        ``prior`` is (1 or n_workers, answered, true). Without blocks the weights are as they were, none below `FLOOR`.
+        ``total``, (n_labels,), and ``product``, (n_labels, n_labels), are to work in. Every cell counts `FLOOR`
+        besides, so that no answer is ever impossible. Returns the log density of both, up to a constant.
+        """
+        n_labels = known if known > 0 else total.size
+        n_blocks = counts.shape[0]
+        together = BUNDLE if prior.shape[0] == 1 else 1  # workers of whom a cell's logarithms are taken as one
+        log_prior = 0.0
+        product[...] = 1.0
+        for w in range(first, last):
+            own = prior[w if prior.shape[0] > 1 else 0]
+            out = weights[w]
             for k in range(n_labels):
-                out[a, k] = max(out[a, k], FLOOR)
-                total[k] += out[a, k]
-        for k in range(n_labels):
-            total[k] = 1.0 / total[k]
-        for a in range(n_labels):
+                total[k] = 0.0
+            for a in range(n_labels):
+                for k in range(n_labels):
+                    n = own[a, k] + FLOOR if n_blocks > 0 else max(out[a, k], FLOOR)
+                    for b in range(n_blocks):
+                        n += counts[b, w, a, k]
+                    out[a, k] = n
+                    total[k] += n
             for k in range(n_labels):
-                out[a, k] = max(out[a, k] * total[k], LEAST)
-                log_prior += (own[a, k] + FLOOR) * math.log(out[a, k])
-    return log_prior
+                total[k] = 1.0 / total[k]
+            for a in range(n_labels):
+                for k in range(n_labels):
+                    out[a, k] = max(out[a, k] * total[k], LEAST)
+                    product[a, k] *= out[a, k]
+            if (w + 1 - first) % together == 0 or w + 1 == last:
+                for a in range(n_labels):
+                    for k in range(n_labels):
+                        log_prior += (own[a, k] + FLOOR) * math.log(product[a, k])
+                        product[a, k] = 1.0
+        return log_prior
+
+    return normalise
 
 
 # A probability is extrapolated to no less than this share of it: from next to nothing it hardly ever comes back.

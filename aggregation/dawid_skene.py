@@ -18,10 +18,11 @@ import numpy as np
 
 from aggregation import confusion as confusion_kernels
 from aggregation import kernels, squarem
-from aggregation.blocks import Blocks
+from aggregation.arrays import zeros
+from aggregation.blocks import LEAST_ANSWERS, Blocks
 from aggregation.climbing import better_with_gold, check_limits, fit_from_votes, unswitch, warn_unless_converged
 from aggregation.fit import Fit
-from aggregation.lanes import MOST_LANES
+from aggregation.lanes import MOST_LANES, width
 from aggregation.prior import Prior
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # Answers from which a fit is accelerated unless it is said otherwise.
 LARGE = 1_000_000
+# Answers of a block, at least, where a row of labels is in a register: an answer takes some nanoseconds.
+LEAST_IN_LANES = 100_000
 
 
 class DawidSkene(Fit):
@@ -40,10 +43,10 @@ class DawidSkene(Fit):
 
     Attributes
     ----------
-    parameters : (n_workers * n_labels**2 + n_labels,) float64
+    parameters : (n_workers * n_labels * room + n_labels,) float64
         All probabilities in one vector, of which the next two are views.
-    weights : (n_workers, n_labels, n_labels) float64
-        Confusion by worker, answered and true label.
+    weights : (n_workers, n_labels, room) float64
+        Confusion by worker, answered and true label; what a row has room for beyond its labels means nothing.
     shares : (n_labels,) float64
         Prevalence.
 
@@ -52,14 +55,23 @@ class DawidSkene(Fit):
     method = "dawid_skene"
 
     def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, prior: Prior, *, accelerate: bool) -> None:
-        super().__init__(table, clamp, blocks)
+        super().__init__(table, clamp, blocks, room=width(table.n_labels))
         self.prior, self.accelerate = prior, accelerate
         confusion = prior.confusion[None] if prior.confusion.ndim == 2 else prior.confusion
         self._prior_counts = np.ascontiguousarray(confusion.transpose(0, 2, 1), dtype=np.float64)
-        cells = table.n_workers * table.n_labels**2
-        self.parameters = np.zeros(cells + table.n_labels)
-        self.weights = self.parameters[:cells].reshape(self.counts.shape[1:])
+        cells = self.counts[0].size
+        self.parameters = zeros(cells + table.n_labels)
+        self.weights: Floats = self.parameters[:cells].reshape(self.counts.shape[1:])
         self.shares = self.parameters[cells:]
+        rows, room = table.n_workers * table.n_labels, width(table.n_labels)
+        self._weights, self._counts = self.weights.reshape(rows, room), self.counts.reshape(len(blocks), rows, room)
+        self._cells = np.empty(table.n_answers, dtype=np.int32)
+        blocks.share(
+            table.n_answers,
+            lambda first, last: confusion_kernels.find_cells(
+                first, last, table.worker, table.label, table.n_labels, self._cells
+            ),
+        )
         self._accepted = clamp.accepted.astype(np.float64)
         self._even = self._accepted / np.maximum(self._accepted.sum(axis=1, keepdims=True), 1)
         self._keep = self._compared = True
@@ -75,13 +87,8 @@ class DawidSkene(Fit):
 
     def maximise(self) -> None:
         """Set the modes that the counts and the prior imply."""
-        densities = self.blocks.share(
-            self.table.n_workers,
-            lambda first, last: confusion_kernels.maximise(
-                first, last, self.counts, self._prior_counts, self.weights, np.empty_like(self.shares)
-            ),
-        )
-        self._set_shares(self.class_counts.sum(axis=0) + self.prior.prevalence + kernels.FLOOR, sum(densities))
+        penalty = self._set_weights(self.counts)
+        self._set_shares(self.class_counts.sum(axis=0) + self.prior.prevalence + kernels.FLOOR, penalty)
 
     def extrapolate(self, start: Floats, step: Floats, bend: Floats, longest: float) -> float:
         """Go on along two steps, and give the share of rows that went as far as they may; see `squarem`."""
@@ -98,13 +105,25 @@ class DawidSkene(Fit):
 
     def _normalise(self) -> None:
         """Bring parameters that were set from outside back to where each row is a distribution."""
+        self._set_shares(np.maximum(self.shares, kernels.FLOOR), self._set_weights(self.counts[:0]))
+
+    def _set_weights(self, counts: Floats) -> float:
+        """Set the weights by blocks' counts, or where there are none make them distributions; give the log density."""
+        n_labels = self.table.n_labels
+        normalise = confusion_kernels.normalise_for(n_labels)
         densities = self.blocks.share(
             self.table.n_workers,
-            lambda first, last: confusion_kernels.normalise(
-                first, last, self._prior_counts, self.weights, np.empty_like(self.shares)
+            lambda first, last: normalise(
+                first,
+                last,
+                counts,
+                self._prior_counts,
+                self.weights,
+                np.empty(n_labels),
+                np.empty((n_labels, n_labels)),
             ),
         )
-        self._set_shares(np.maximum(self.shares, kernels.FLOOR), sum(densities))
+        return sum(densities)
 
     def _set_shares(self, weight: Floats, log_density: float) -> None:
         self.shares[:] = weight / weight.sum()
@@ -112,14 +131,14 @@ class DawidSkene(Fit):
 
     def climb(self, max_iter: int, tol: float) -> Result:
         """Climb, by extrapolation where that is asked for and the parameters are fewer than the answers."""
-        if not self.accelerate or self.weights.size > self.table.n_answers:
+        if not self.accelerate or self.table.n_workers * self.table.n_labels**2 > self.table.n_answers:
             return super().climb(max_iter, tol)
         objective, converged = squarem.climb(self, max_iter, tol)
         return self.result(objective, converged=converged)
 
     def confusion(self) -> Floats:
         """Give the confusion matrices, (n_workers, true, answered)."""
-        return np.ascontiguousarray(self.weights.transpose(0, 2, 1))
+        return np.ascontiguousarray(self.weights[:, :, : self.table.n_labels].transpose(0, 2, 1))
 
     def prevalence(self) -> Floats:
         """Give the share of each label, (n_labels,)."""
@@ -134,7 +153,7 @@ class DawidSkene(Fit):
         self.posterior[:] = 0.0
         self.maximise()
         known = min(earlier.confusion.shape[0], self.table.n_workers)
-        self.weights[:known] = earlier.confusion[:known].transpose(0, 2, 1)
+        self.weights[:known, :, : self.table.n_labels] = earlier.confusion[:known].transpose(0, 2, 1)
         self.shares[:] = earlier.prevalence
         self._normalise()
 
@@ -144,13 +163,12 @@ class DawidSkene(Fit):
             first,
             last,
             table.offsets,
-            table.worker,
+            self._cells,
             table.label,
             self.clamp.row,
             self._accepted,
             self._even,
-            self.posterior,
-            self.counts[block],
+            self._counts[block],
             self.class_counts[block],
         )
 
@@ -168,14 +186,13 @@ class DawidSkene(Fit):
             first,
             last,
             table.offsets,
-            table.worker,
-            table.label,
+            self._cells,
             self.clamp.row,
             self._even,
             self.shares,
-            self.weights,
+            self._weights,
             self.posterior,
-            self.counts[block],
+            self._counts[block],
             self.class_counts[block],
             self._keep,
         )
@@ -218,7 +235,8 @@ def dawid_skene(
         accelerate = table.n_answers >= LARGE
     limits = {"max_iter": max_iter, "tol": tol, "accelerate": accelerate}
     params = {"prior": prior.describe(), **limits, "warm": start is not None}
-    with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
+    least = LEAST_IN_LANES if table.n_labels <= MOST_LANES else LEAST_ANSWERS
+    with Blocks(table, table.n_workers * table.n_labels**2, least=least, threads=threads) as blocks:
         fit = DawidSkene(table, clamp, blocks, prior, accelerate=accelerate)
         if start is None:
             result = fit_from_votes(fit, max_iter, tol)

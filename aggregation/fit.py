@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aggregation import kernels
+from aggregation.arrays import zeros
 from aggregation.result import TIE, Result, ranks
 from aggregation.watching import tell
 
@@ -32,7 +33,7 @@ class Fit:
     Attributes
     ----------
     posterior : (n_items, n_states) float64
-    counts : (n_blocks, n_workers, n_labels, n_states) float64
+    counts : (n_blocks, n_workers, n_labels, n_states or more) float64
         Expected answers by worker, answered label and state: the kernels walk them in this order.
     class_counts : (n_blocks, n_states) float64
         Expected items by state, of those that were answered and are not gold.
@@ -43,7 +44,10 @@ class Fit:
 
     method = "fit"
 
-    def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, *, subtypes: int = 1) -> None:
+    def __init__(
+        self, table: LabelTable, clamp: Clamp, blocks: Blocks, *, subtypes: int = 1, room: int | None = None
+    ) -> None:
+        """Begin with nothing; a row of counts has ``room`` for so many numbers, by default for one of each state."""
         n_labels, n_states = table.n_labels, table.n_labels * subtypes
         cells = table.n_workers * n_labels * n_states
         if cells > MOST_CELLS:
@@ -52,7 +56,7 @@ class Fit:
                 f"{MOST_CELLS:,} are held: use majority, wawa or glad, which need none"
             )
         self.table, self.clamp, self.blocks, self.subtypes = table, clamp, blocks, subtypes
-        self.counts = np.zeros((len(blocks), table.n_workers, n_labels, n_states))
+        self.counts: Floats = zeros(len(blocks), table.n_workers, n_labels, room or n_states)
         self.class_counts = np.zeros((len(blocks), n_states))
         self.posterior = np.empty((table.n_items, n_states))
         self.penalty = 0.0
@@ -91,8 +95,9 @@ class Fit:
     def agreement(self) -> Floats:
         """Count answers by label given and, as the posterior has it, true label, (n_labels, n_labels)."""
         n_labels = self.table.n_labels
-        counts: Floats = self.counts.sum(axis=(0, 1)).reshape(n_labels, n_labels, self.subtypes).sum(axis=2)
-        return counts
+        counts = self.counts.sum(axis=(0, 1))[:, : n_labels * self.subtypes]
+        agreeing: Floats = counts.reshape(n_labels, n_labels, self.subtypes).sum(axis=2)
+        return agreeing
 
     def begin(self, posterior: Floats, *, gold_only: bool = False) -> None:
         """Set the weights that a distribution over states implies, counting all answers or those to gold."""

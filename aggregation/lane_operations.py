@@ -153,19 +153,52 @@ def _of_each(name: str) -> Callable[..., Any]:
     return operation
 
 
+@_operation
+def widen(_: Any, size: Any, row: Any) -> Any:
+    """Make a longer row, of ``size`` numbers: those of a row, and zeros behind them."""
+
+    def build(_context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return _shuffled(builder, given[1], signature.return_type.size)
+
+    return _sized(size)(size, row), build
+
+
+@_operation
+def narrow(_: Any, size: Any, row: Any) -> Any:
+    """Take the first ``size`` numbers of a row."""
+
+    def build(_context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return _shuffled(builder, given[1], signature.return_type.size)
+
+    return _sized(size)(size, row), build
+
+
+def _shuffled(builder: Any, row: Any, size: int, first: int = 0) -> Any:
+    """Take ``size`` lanes from ``first`` on; those that the row does not have are zeros."""
+    zeros = ir.Constant(row.type, None)
+    lanes = ir.Constant(ir.VectorType(ir.IntType(32), size), [min(first + k, row.type.count) for k in range(size)])
+    return builder.shuffle_vector(row, zeros, lanes)
+
+
 absolute, log, exp = (_of_each(name) for name in ("fabs", "log", "exp"))
 
 
 def _over_lanes(join: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
     @_operation
     def operation(_: Any, row: Any) -> Any:
-        def build(_context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            number = builder.extract_element(given[0], _lane(0))
-            for k in range(1, signature.args[0].size):
-                number = join(builder, number, builder.extract_element(given[0], _lane(k)))
-            return number
+        def build(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+            return halved(builder, given[0])
 
         return types.float64(row), build
+
+    def halved(builder: Any, row: Any) -> Any:
+        """Join one half of the lanes with the other, and so on: a chain as short as can be."""
+        size = row.type.count
+        if size == 1:
+            return builder.extract_element(row, _lane(0))
+        half = size // 2
+        joined = halved(builder, join(builder, *(_shuffled(builder, row, half, first) for first in (0, half))))
+        return join(builder, joined, builder.extract_element(row, _lane(size - 1))) if size % 2 else joined
 
     return operation
 

@@ -17,6 +17,11 @@ from typing import Any
 MOST_LANES = 8
 
 
+def width(n_labels: int) -> int:
+    """Say how many numbers a row of labels has room for: if it is short, as many as fill registers and cache lines."""
+    return 1 << (n_labels - 1).bit_length() if n_labels <= MOST_LANES else n_labels
+
+
 def __getattr__(name: str) -> Any:
     """Find an operation: the compiler looks it up where a kernel names it."""
     if name.startswith("__"):

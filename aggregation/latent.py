@@ -37,7 +37,7 @@ class Latent(Fit):
     def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, *, subtypes: int = 1) -> None:
         super().__init__(table, clamp, blocks, subtypes=subtypes)
         self._accepted = np.repeat(clamp.accepted, subtypes, axis=1)
-        self.log_confusion = np.zeros(self.counts.shape[1:])
+        self.log_confusion: Floats = np.zeros(self.counts.shape[1:])
         self.log_prevalence = np.zeros(self.class_counts.shape[1])
         self._kernel = kernels.expect_for(self.log_prevalence.size)
 

@@ -160,7 +160,7 @@ def test_maximisation_counts_a_little_of_every_answer_and_raises_nothing_to_it()
     """With a least count in its place the step would not be the highest, where counts are as small as that."""
     counts = np.array([[[[3e-11, 5.0], [0.0, 2e-10]]]])  # block, worker, answered, true
     weights = np.empty((1, 2, 2))
-    density = confusion.maximise(0, 1, counts, np.zeros((1, 2, 2)), weights, np.empty(2))
+    density = confusion.normalise_for(2)(0, 1, counts, np.zeros((1, 2, 2)), weights, np.empty(2), np.empty((2, 2)))
     expected = (counts[0] + FLOOR) / (counts[0] + FLOOR).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(weights, expected, rtol=1e-12)
     assert density == pytest.approx(FLOOR * np.log(expected).sum())
