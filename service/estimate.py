@@ -44,6 +44,7 @@ class Estimate(Struct, frozen=True, kw_only=True):
     hits: Annotated[int, Meta(description="HITs that these items will make")]
     gold_needed: Annotated[int, Meta(description="gold items that these HITs will hold, each in one of them")]
     gold_there: Annotated[int, Meta(description="gold items that stand in no HIT yet")]
+    gold_from_bank: Annotated[int, Meta(description="gold items that the spec has its bank give at launch")] = 0
     assignment_cents: Annotated[int, Meta(description="reward and fee of one assignment, at the least")]
     cents_per_answer: Annotated[float, Meta(description="what one answer to one item costs, at the least")]
     least_cents: Annotated[int, Meta(description="the cost, were every item settled at its minimum")]
@@ -61,7 +62,7 @@ class Estimate(Struct, frozen=True, kw_only=True):
     @property
     def gold_missing(self) -> int:
         """How many gold items more are needed."""
-        return max(0, self.gold_needed - self.gold_there)
+        return max(0, self.gold_needed - self.gold_there - self.gold_from_bank)
 
 
 def bundles(runs: Iterable[Alike], size: int) -> Counter[tuple[int, int]]:
@@ -95,7 +96,9 @@ def bundles(runs: Iterable[Alike], size: int) -> Counter[tuple[int, int]]:
     return hits
 
 
-def estimate(spec: Spec, fees: FeeSchedule, runs: Iterable[Alike], *, gold_there: int = 0) -> Estimate:
+def estimate(
+    spec: Spec, fees: FeeSchedule, runs: Iterable[Alike], *, gold_there: int = 0, gold_from_bank: int = 0
+) -> Estimate:
     """Estimate what items that stand in no HIT yet will cost.
 
     Parameters
@@ -108,6 +111,8 @@ def estimate(spec: Spec, fees: FeeSchedule, runs: Iterable[Alike], *, gold_there
         The items in the order in which slice takes them.
     gold_there : int
         Gold items that stand in no HIT yet.
+    gold_from_bank : int
+        Gold items that will be there once the job is launched.
     """
     runs = list(runs)
     hits = bundles(runs, spec.bundle.items)
@@ -123,13 +128,14 @@ def estimate(spec: Spec, fees: FeeSchedule, runs: Iterable[Alike], *, gold_there
         hits=n_hits,
         gold_needed=n_hits * spec.bundle.gold,
         gold_there=gold_there,
+        gold_from_bank=gold_from_bank,
         assignment_cents=unit,
         cents_per_answer=unit / spec.bundle.items,
         least_cents=sum(count * _start(least, most) * units[most] for (least, most), count in hits.items()),
         worst_case_cents=sum(count * most * units[most] for (_, most), count in hits.items()),
         higher_fee_hits=higher,
         workers=worker_costs(spec, unit),
-        notes=_notes(spec, fees, higher, n_hits * spec.bundle.gold - gold_there),
+        notes=_notes(spec, fees, higher, n_hits * spec.bundle.gold - gold_there - gold_from_bank),
     )
 
 

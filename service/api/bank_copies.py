@@ -10,10 +10,11 @@ from litestar import Request, post
 from msgspec import Meta, Struct
 
 from gold.ask import AskPolicy, pick_for_job
-from service.api.bank_lines import find_bank, refuse_other_labels, stage_gold
+from service.api.bank_lines import stage_gold
+from service.api.bank_supply import refuse_other_labels, telling
 from service.api.bodies import JSON, read_json
 from service.api.estimates import estimate_job
-from service.api.found import asked, find_job
+from service.api.found import asked, find_bank, find_job
 from service.api.routes import By, Given, JobId, about
 from service.app import Service
 from service.lifecycle import require_takes_items
@@ -83,10 +84,7 @@ async def copy_from_bank(service: Service, conn: Connection, job: Job, wanted: F
     refuse_other_labels(bank, spec.task.labels)
     missing = (await estimate_job(service, conn, job)).gold_missing
     n = missing if wanted.count is None else wanted.count
-    offered = await gold_banks.offered(conn, bank.bank_no, job.job_no)
-    # A bank may hold gold from before this was refused: where every label value is right, nothing is learnt.
-    telling = [one for one in offered if len(one.accepted) < len(spec.task.labels)]
-    chosen = _choose(telling, bank, spec, n)
+    chosen = _choose(await telling(conn, bank, job.job_no, spec), bank, spec, n)
     if chosen:
         lines = [
             GoldLine(external_id=one.external_id, payload=one.payload, accepted=_accepted(one, bank)) for one in chosen

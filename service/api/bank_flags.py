@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from gold.flags import Flag
 from service import flagging
-from service.api.bank_lines import find_bank
+from service.api.found import find_bank
 from service.api.gold import GoldState
 from service.api.gold_banks import BankPath
 from service.api.gold_flags import GoldFlag, LabelAlarm, flag_of, label_alarms, tested

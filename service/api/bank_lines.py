@@ -9,32 +9,17 @@ from typing import Any
 
 import msgspec
 
-from service.api.problems import Error, Refusal, named, not_found
+from service.api.problems import Error, Refusal, named
 from service.api.uploads import scratch
 from service.spec import Spec, SpecError
 from service.spec_reading import check_spec
 from service.store import gold_banks, items
 from service.store.dues import Connection
 from service.store.gold_banks import Bank
-from service.store.keys import Caller
 from service.upload.line import GoldLine, LineError, LineReader
 from service.upload.reading import MOST_NAMED
 
 _MOST_REDUNDANCY = {"minimum": 1, "maximum": 100}
-
-
-async def find_bank(conn: Connection, caller: Caller, name: str, *, lock: bool = False) -> Bank:
-    """Return a bank of the caller's team, locked for the transaction where that is asked for.
-
-    Raises
-    ------
-    Refusal
-        404, where there is none; another team's is none.
-    """
-    bank = None if "\0" in name else await gold_banks.find(conn, caller.team_id, name, lock=lock)
-    if bank is None:
-        raise not_found("gold bank")
-    return bank
 
 
 def spec_of(task: dict[str, Any]) -> Spec:
@@ -51,21 +36,6 @@ def spec_of(task: dict[str, Any]) -> Spec:
     except SpecError as error:
         detail = f"The body is not valid: {error.wrong[0]}"
         raise Refusal("invalid-content", detail, errors=named(error.wrong)) from None
-
-
-def refuse_other_labels(bank: Bank, labels: Sequence[str]) -> None:
-    """Refuse to have gold go between a bank and a job that do not ask for the same label values.
-
-    Raises
-    ------
-    Refusal
-        409, with the bank's.
-    """
-    if set(bank.task["labels"]) != set(labels):
-        raise Refusal(
-            "bank-differs",
-            f"The gold bank {bank.name!r} is for jobs with the label values {', '.join(bank.task['labels'])}.",
-        )
 
 
 async def stage_gold(conn: Connection, lines: Sequence[GoldLine], spec: Spec, *, unfit: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -9,6 +10,7 @@ from litestar import get
 from msgspec import Meta
 
 from foundation.money import FEE_SCHEDULES, FeeSchedule, format_usd
+from service.api.bank_supply import with_supply
 from service.api.found import find_job
 from service.api.problems import Refusal
 from service.api.routes import By, Given, JobId, about
@@ -19,6 +21,7 @@ from service.store import gold as gold_items
 from service.store import jobs
 from service.store.dues import Connection
 from service.store.jobs import Job
+from service.store.keys import Caller
 
 
 class JobEstimate(Estimate, frozen=True, kw_only=True):
@@ -43,14 +46,25 @@ def fees_of(service: Service, market: str) -> FeeSchedule:
     return FEE_SCHEDULES[service.settings.markets[market].fees]
 
 
-async def estimate_job(service: Service, conn: Connection, job: Job) -> Estimate:
-    """Estimate what a job's items that stand in no HIT yet will cost."""
-    return estimate(
-        read_spec(job.spec),
+async def estimate_job(service: Service, conn: Connection, job: Job, *, launched_by: Caller | None = None) -> Estimate:
+    """Estimate what a job's items that stand in no HIT yet will cost.
+
+    Parameters
+    ----------
+    launched_by : Caller, optional
+        Who would launch a draft: the bank that its spec names gives gold then.
+    """
+    spec = read_spec(job.spec)
+    tell = partial(
+        estimate,
+        spec,
         fees_of(service, job.market),
         await jobs.unsliced(conn, job.job_no),
         gold_there=await gold_items.unused(conn, job.job_no),
     )
+    if launched_by is None or job.state != "draft":
+        return tell()
+    return await with_supply(conn, launched_by, spec, tell, job_no=job.job_no)
 
 
 def refuse_uncovered(job: Job, told: Estimate, *, gold: bool = True) -> None:
@@ -94,11 +108,12 @@ def refuse_uncovered(job: Job, told: Estimate, *, gold: bool = True) -> None:
 async def get_estimate(service: Given, caller: By, job_id: JobId) -> JobEstimate:
     """Say what the items that stand in no HIT yet will cost at the most and at the least, fees included.
 
-    Also how many HITs and how much gold they need. What the reward comes to an hour is known once workers have worked.
+    Also how many HITs and how much gold they need; of a draft, what the bank that its spec names will give at launch.
+    What the reward comes to an hour is known once workers have worked.
     """
     async with service.pool.acquire() as conn:
         job = await find_job(conn, caller, job_id)
-        told = await estimate_job(service, conn, job)
+        told = await estimate_job(service, conn, job, launched_by=caller)
     return JobEstimate(
         **msgspec.structs.asdict(told),
         budget_cents=job.budget_cents,

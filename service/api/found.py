@@ -8,8 +8,9 @@ from typing import ParamSpec, TypeVar
 from foundation.ids import is_id
 from service.api.problems import Refusal, not_found
 from service.lifecycle import NotPossibleError
-from service.store import jobs
+from service.store import gold_banks, jobs
 from service.store.dues import Connection
+from service.store.gold_banks import Bank
 from service.store.jobs import Job
 from service.store.keys import Caller
 
@@ -58,3 +59,17 @@ async def find_job(conn: Connection, caller: Caller, job_id: str, *, lock: bool 
     if job is None:
         raise not_found("job")
     return job
+
+
+async def find_bank(conn: Connection, caller: Caller, name: str, *, lock: bool = False) -> Bank:
+    """Return a bank of the caller's team, locked for the transaction where that is asked for.
+
+    Raises
+    ------
+    Refusal
+        404, where there is none; another team's is none.
+    """
+    bank = None if "\0" in name else await gold_banks.find(conn, caller.team_id, name, lock=lock)
+    if bank is None:
+        raise not_found("gold bank")
+    return bank

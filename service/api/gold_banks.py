@@ -12,8 +12,9 @@ from litestar import Request, Response, get, post
 from litestar.params import PathParameter
 from msgspec import Meta, Struct
 
-from service.api.bank_lines import find_bank, refuse_differing, spec_of
+from service.api.bank_lines import refuse_differing, spec_of
 from service.api.bodies import JSON, media_type, read_json
+from service.api.found import find_bank
 from service.api.gold import (
     LARGEST_CORRECTIONS,
     Corrected,

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Protocol
 from litestar import Request, post
 from msgspec import Meta, Struct
 
-from service.api.bank_lines import find_bank, refuse_differing, refuse_other_labels, spec_of, stage_gold
+from service.api.bank_lines import refuse_differing, spec_of, stage_gold
+from service.api.bank_supply import refuse_other_labels
 from service.api.bodies import JSON, read_json
-from service.api.found import find_job
+from service.api.found import find_bank, find_job
 from service.api.gold import accepted_values
 from service.api.gold_candidates import MOST, offer, shown_of
 from service.api.gold_verdicts import Verdicts, said_before, told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -14,6 +15,7 @@ from msgspec import Meta, Struct
 
 from foundation.ids import new_id
 from foundation.money import parse_usd
+from service.api.bank_supply import with_supply
 from service.api.bodies import JSON, YAML, media_type, read_json
 from service.api.estimates import estimate_job, fees_of, refuse_uncovered
 from service.api.found import asked, find_job
@@ -112,6 +114,7 @@ def view(job: Job) -> JobView:
 async def check_job(
     request: Request[Any, Any, Any],
     service: Given,
+    caller: By,
     items: Annotated[
         int, QueryParameter(description="items to estimate for", ge=0, le=100_000_000, required=False)
     ] = 1000,
@@ -119,8 +122,9 @@ async def check_job(
     """Check a spec, in JSON or YAML, without creating anything; the problem names every field that is wrong."""
     spec = await _read_spec(request, service)
     many = Alike(spec.redundancy.minimum, spec.redundancy.maximum, items)
-    told = estimate(spec, fees_of(service, spec.market), [many] if items else [])
-    return CheckedSpec(spec, told)
+    tell = partial(estimate, spec, fees_of(service, spec.market), [many] if items else [])
+    async with service.pool.acquire() as conn:
+        return CheckedSpec(spec, await with_supply(conn, caller, spec, tell))
 
 
 @post(

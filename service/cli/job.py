@@ -215,7 +215,8 @@ def _show_estimate(api: Api, told: dict[str, Any]) -> None:
     facts.add_row("at the least", dollars(told["least_cents"]))
     facts.add_row("an assignment", f"{dollars(told['assignment_cents'])}, fee included")
     facts.add_row("an answer", f"{told['cents_per_answer']:.2f} cents")
-    facts.add_row("gold needed", f"{told['gold_needed']}, {told['gold_there']} there")
+    bank = f", {told['gold_from_bank']} from the bank at launch" if told["gold_from_bank"] else ""
+    facts.add_row("gold needed", f"{told['gold_needed']}, {told['gold_there']} there{bank}")
     api.console.print(facts)
     for one in told["workers"]:
         cost = dollars(round(one["gold_cents"]))

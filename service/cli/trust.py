@@ -164,16 +164,21 @@ def _show(api: Api, told: dict[str, Any]) -> None:
         write_json(told)
         return
     kept_out = "; the market keeps them out" if told["kept_out"] else ""
-    api.console.print(f"{told['worker']} is {told['state']} by {told['by']}{kept_out}. {told['reason']}".rstrip())
-    evidence = told["evidence"]
+    evidence, by_person = told["evidence"], told["by"] == "person"
+    if by_person:
+        api.console.print(f"{told['worker']} is {told['state']} by a person's word{kept_out}: {told['reason']}")
+    else:
+        api.console.print(f"{told['worker']} is {told['state']} by the policy{kept_out}. {told['reason']}".rstrip())
     if "accuracy" in evidence:
         accuracy, gold = evidence["accuracy"], evidence["gold"]
         api.console.print(
-            f"Accuracy {accuracy['mean']:.0%}, {accuracy['low']:.0%} to {accuracy['high']:.0%}; "
+            f"{'What the answers say, whoever says otherwise: accuracy' if by_person else 'Accuracy'} "
+            f"{accuracy['mean']:.0%}, {accuracy['low']:.0%} to {accuracy['high']:.0%}; "
             f"gold {gold['right']} of {gold['total']}; bad with a chance of {evidence['chance_bad']:.1%}."
         )
-        if told["by"] == "person":
-            api.console.print(f"The policy says: {evidence['policy']['reason']}")
+        if by_person:
+            policy = evidence["policy"]
+            api.console.print(f"Left to the policy, the worker would be {policy['state']}. {policy['reason']}".rstrip())
     for sign in evidence.get("automation", ()):
         api.console.print(f"Sign of automation: {_sign(sign)}")
     for change in told["history"]:

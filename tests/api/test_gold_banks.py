@@ -9,7 +9,7 @@ import pytest
 
 from foundation.ids import new_id
 from service.api.auth import SCOPES
-from tests.api.conftest import SPEC, Api
+from tests.api.conftest import SPEC, Api, golds
 from tests.api.facts import Facts
 
 LABELS = SPEC["task"]["labels"]
@@ -88,6 +88,34 @@ async def test_a_spec_takes_gold_from_a_bank_at_launch_balanced_and_says_which_v
     assert len(origin) == 9
     events = (await api("GET", f"/jobs/{job_id}/progress")).json()["events"]
     assert any(f"9 gold items copied from the bank {name}, version 2" in event["message"] for event in events)
+
+
+async def test_an_estimate_counts_what_the_bank_will_give_at_launch(api: Api) -> None:
+    name = await make(api, lines(6))
+    spec = SPEC | {"bundle": {"items": 2, "gold": 1}, "gold": {"bank": name}}
+
+    async def estimate(job_id: str) -> tuple[int, int, int, bool]:
+        told = (await api("GET", f"/jobs/{job_id}/estimate")).json()
+        short = any("more gold items are needed" in note for note in told["notes"])
+        return told["gold_needed"], told["gold_there"], told["gold_from_bank"], short
+
+    enough, short = await api.job_with_items(12, **spec), await api.job_with_items(20, **spec)
+    assert await estimate(enough) == (6, 0, 6, False)
+    assert await estimate(short) == (10, 0, 6, True)
+    assert (await api("POST", f"/jobs/{short}/launch")).json()["figures"] == {"needed": 10, "there": 6, "missing": 4}
+    assert (await api.upload(short, golds(4), "gold")).status_code == 200
+    assert await estimate(short) == (10, 4, 6, False)
+    assert (await api("POST", f"/jobs/{enough}/launch")).status_code == 200
+    assert await estimate(enough) == (6, 6, 0, False), "of a launched job, what is there"
+    told = (await api("POST", "/jobs/check", json=spec, params={"items": 20})).json()["estimate"]
+    assert (told["gold_needed"], told["gold_from_bank"]) == (10, 6)
+    for bank, why in (("nowhere", "no such gold bank"), (await make(api, [], labels=["yes", "no"]), "yes, no")):
+        notes = (await api("POST", "/jobs/check", json=spec | {"gold": {"bank": bank}})).json()["estimate"]["notes"]
+        assert "Launching will be refused" in notes[-1]
+        assert why in notes[-1]
+    stranger = await api.as_key("jobs:read", team=new_id("team", api.service.clock))
+    notes = (await stranger("POST", "/jobs/check", json=spec)).json()["estimate"]["notes"]
+    assert "no such gold bank" in notes[-1], "another team's is none"
 
 
 async def test_gold_of_which_every_answer_is_right_stays_in_its_bank_and_keeps_no_job_from_its_launch(api: Api) -> None:

@@ -327,18 +327,28 @@ async def test_a_person_has_the_last_word_on_a_worker(shell: Shell) -> None:
         await conn.execute(
             "UPDATE job_worker SET trust = $2 WHERE worker_id = $1",
             worker,
-            {"automation": [sign | {"peer": "worker_x"}]},
+            {
+                "automation": [sign | {"peer": "worker_x"}],
+                "accuracy": {"mean": 0.95, "low": 0.9, "high": 0.98},
+                "gold": {"right": 20, "total": 20},
+                "chance_bad": 0.0,
+                "policy": {"state": "trusted", "reason": "20 of 20 gold answers right."},
+            },
         )
     listed = (await shell("trust", "signs", job_id)).output.splitlines()
     assert listed[:2] == [f"{worker}  probation by policy", "    Too fast. The other worker: worker_x."]
     assert listed[2].startswith("1 workers with signs of automation, 1 shown. One worker in 50 is taken to automate")
     said = (await shell("trust", "suspend", job_id, worker, "--reason", "left the company")).output
-    assert f"{worker} is suspended by person. left the company" in said
-    assert "is trusted by person" in (await shell("trust", "keep", job_id, worker, "--reason", "is back")).output
+    assert f"{worker} is suspended by a person's word: left the company" in said
+    assert "whoever says otherwise: accuracy 95%, 90% to 98%; gold 20 of 20; bad with a chance of 0.0%." in said
+    assert "Left to the policy, the worker would be trusted. 20 of 20 gold answers right." in said
+    kept = (await shell("trust", "keep", job_id, worker, "--reason", "is back")).output
+    assert "is trusted by a person's word: is back" in kept
     released = (await shell("trust", "release", job_id, worker)).output.splitlines()
-    assert released[0].startswith(f"{worker} is probation by policy.")
-    assert released[1] == "Sign of automation: Too fast. The other worker: worker_x."
-    assert [line.split("  ")[1].split(":")[0] for line in released[2:]] == [
+    assert released[0].startswith(f"{worker} is probation by the policy.")
+    assert released[1] == "Accuracy 95%, 90% to 98%; gold 20 of 20; bad with a chance of 0.0%."
+    assert released[2] == "Sign of automation: Too fast. The other worker: worker_x."
+    assert [line.split("  ")[1].split(":")[0] for line in released[3:]] == [
         "probation by policy",
         "trusted by person",
         "suspended by person",
