@@ -51,9 +51,11 @@ class Pace:
     tol: float
 
 
-# A large table needs fewer starts, as its starts differ less; a huge one has no time for subtypes.
+# A large table needs fewer starts, as its starts differ less; a huge one has no time for subtypes. It is large by its
+# answers, or by the cells of confusion of the largest model, of which each costs a step as much as some answers do.
 FULL, LARGE, HUGE = Pace(4, 300, 3e-3), Pace(2, 200, 3e-3), Pace(1, 100, 3e-3)
 LARGE_TABLE, HUGE_TABLE = 200_000, 2_000_000
+LARGE_MODEL, HUGE_MODEL = 100_000, 3_000_000
 
 
 def auto(
@@ -97,11 +99,11 @@ def auto(
     """
     if not pool or min(pool) < 1 or (restarts is not None and restarts < 1):
         raise ValueError("the pool needs a model, subtypes must be at least 1, and restarts too")
-    pace = FULL if table.n_answers <= LARGE_TABLE else LARGE if table.n_answers <= HUGE_TABLE else HUGE
+    cells = table.n_workers * table.n_labels**2
+    pace = _pace(table.n_answers, max(pool) * cells)
+    fitting = [m for m in pool if m * cells <= MOST_CELLS and (m == min(pool) or pace is not HUGE)]
     if restarts is not None:
         pace = replace(pace, restarts=restarts)
-    cells = table.n_workers * table.n_labels**2
-    fitting = [m for m in pool if m * cells <= MOST_CELLS and (m == min(pool) or pace is not HUGE)]
     if not fitting:
         result = wawa(table, clamp, prior=prior)
         why = f"{cells:,} cells of confusion are more than the {MOST_CELLS:,} that models of the pool may have"
@@ -132,6 +134,13 @@ def auto(
     result = replace(result, posterior=posterior, labels=labels, params=params)
     warn_unless_converged(result, params)
     return result
+
+
+def _pace(n_answers: int, cells: int) -> Pace:
+    """Choose how much climbing a table and the largest model of the pool have time for."""
+    if n_answers > HUGE_TABLE or cells > HUGE_MODEL:
+        return HUGE
+    return LARGE if n_answers > LARGE_TABLE or cells > LARGE_MODEL else FULL
 
 
 def learn_odds(

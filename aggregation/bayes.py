@@ -51,7 +51,8 @@ class Bcc(Latent):
     def maximise(self) -> None:
         """Set the expected logarithms that the counts and the prior imply."""
         terms = np.empty((*self.prior_counts.shape[1:], 3))
-        divergence = dirichlet.expected_logs(self.counts, self.prior_counts, self.log_confusion, terms)
+        bases = np.empty(self.log_prevalence.size)
+        divergence = dirichlet.expected_logs(self.counts, self.prior_counts, self.log_confusion, terms, bases)
         counts = self.class_counts.sum(axis=0).reshape(self._split.shape)
         labels, labels_apart = dirichlet.dirichlet_logs(counts.sum(axis=1), self.prior.prevalence)
         split, split_apart = dirichlet.dirichlet_logs(counts, self._split)
@@ -122,7 +123,8 @@ class Pooled(Bcc):
         """Pool first, then set the expected logarithms under the prior that pooling gave."""
         counts = self.counts.sum(axis=0) if len(self.blocks) > 1 else self.counts[0]
         right, wrong = np.empty_like(self.accuracy), np.empty_like(self.accuracy)
-        weight = dirichlet.pooling_counts(counts, self.accuracy, self.strength, self.spread, right, wrong)
+        totals = np.empty(self.log_prevalence.size)
+        weight = dirichlet.pooling_counts(counts, self.accuracy, self.strength, self.spread, right, wrong, totals)
         self.strength = (right.sum() + wrong.sum() + self.shape) / (weight + self.rate)
         self.accuracy = (right + self._right) / (right + wrong + self._right + self._wrong)
         self._set_prior()

@@ -61,8 +61,10 @@ def gammas(x: float) -> tuple[float, float]:
 
 
 @compiled
-def expected_logs(counts: Floats, prior: Floats, log_confusion: Floats, terms: Floats) -> float:
+def expected_logs(counts: Floats, prior: Floats, log_confusion: Floats, terms: Floats, bases: Floats) -> float:
     """Set the expected logarithms of workers' confusion under its Dirichlet posterior.
+
+    Cells are walked in the order of memory: a column of a thousand labels is in no cache.
 
     Parameters
     ----------
@@ -70,7 +72,7 @@ def expected_logs(counts: Floats, prior: Floats, log_confusion: Floats, terms: F
     prior : (1 or n_workers, n_labels, n_labels)
         Dirichlet parameters by answered and true label; all subtypes of a label share them.
     log_confusion : (n_workers, n_labels, n_states), set
-    terms : (n_labels, n_labels, 3), to work in
+    terms, bases : (n_labels, n_labels, 3) and (n_states,), to work in
 
     Returns
     -------
@@ -86,15 +88,57 @@ def expected_logs(counts: Floats, prior: Floats, log_confusion: Floats, terms: F
         if w == 0 or prior.shape[0] > 1:
             prior_terms(own, terms)
         out = log_confusion[w]
+        for s in range(n_states):
+            bases[s] = 0.0
         for a in range(n_labels):
             for s in range(n_states):
-                out[a, s] = 0.0
+                n = 0.0
                 for b in range(n_blocks):
-                    out[a, s] += counts[b, w, a, s]
-        for s in range(n_states):
-            k = s // subtypes
-            divergence += row_logs(out[:, s], own[:, k], terms[:, k])
+                    n += counts[b, w, a, s]
+                out[a, s] = n
+                bases[s] += n
+        divergence += column_bases(own, bases)
+        for a in range(n_labels):
+            for k in range(n_labels):
+                before = own[a, k]
+                for s in range(k * subtypes, (k + 1) * subtypes):
+                    n = out[a, s]
+                    out[a, s], apart = cell_log(n, before, terms[a, k], bases[s])
+                    divergence += apart
     return divergence
+
+
+@compiled
+def column_bases(prior: Floats, bases: Floats) -> float:
+    """Turn each count of a state into the digamma of it and its prior, in place; give what it adds to the divergence.
+
+    Parameters
+    ----------
+    prior : (n_labels, n_labels), by answered and true label
+    bases : (n_states,)
+
+    """
+    n_labels, divergence = prior.shape[0], 0.0
+    subtypes = bases.size // n_labels
+    for k in range(n_labels):
+        before = 0.0
+        for a in range(n_labels):
+            before += prior[a, k]
+        start = gammas(before)[1]
+        for s in range(k * subtypes, (k + 1) * subtypes):
+            bases[s], log_gamma = gammas(before + bases[s])
+            divergence += log_gamma - start
+    return divergence
+
+
+@compiled
+def cell_log(n: float, prior: float, terms: Floats, base: float) -> tuple[float, float]:
+    """Compute the expected logarithm of a cell with count ``n``, and what it adds to the divergence."""
+    if n > TINY * prior:
+        slope, log_gamma = gammas(n + prior)
+        log = slope - base
+        return log, n * log + terms[1] - log_gamma
+    return terms[0] + n * terms[2] - base, n * (0.5 * n * terms[2] - base)
 
 
 @compiled
@@ -121,20 +165,14 @@ def row_logs(row: Floats, prior: Floats, terms: Floats) -> float:
     base, divergence = gammas(after)
     divergence -= gammas(before)[1]
     for a in range(row.size):
-        n = row[a]
-        if n > TINY * prior[a]:
-            slope, log_gamma = gammas(n + prior[a])
-            row[a] = slope - base
-            divergence += n * row[a] + terms[a, 1] - log_gamma
-        else:
-            row[a] = terms[a, 0] + n * terms[a, 2] - base
-            divergence += n * (0.5 * n * terms[a, 2] - base)
+        row[a], apart = cell_log(row[a], prior[a], terms[a], base)
+        divergence += apart
     return divergence
 
 
 @compiled
 def pooling_counts(
-    counts: Floats, accuracy: Floats, strength: float, spread: float, right: Floats, wrong: Floats
+    counts: Floats, accuracy: Floats, strength: float, spread: float, right: Floats, wrong: Floats, totals: Floats
 ) -> float:
     """Count what speaks for a worker's accuracy and for the strength of pooling: one step of Minka's fixed point.
 
@@ -148,6 +186,7 @@ def pooling_counts(
     ----------
     counts : (n_workers, n_labels, n_states)
     right, wrong : (n_workers,), set
+    totals : (n_states,), to work in
 
     Returns
     -------
@@ -167,10 +206,11 @@ def pooling_counts(
         right_bend, wrong_bend = trigamma(mean_right + spread), trigamma(mean_wrong + spread)
         right[w] = wrong[w] = 0.0
         for s in range(n_states):
-            n_all = 0.0
-            for a in range(n_labels):
+            totals[s] = 0.0
+        for a in range(n_labels):
+            for s in range(n_states):
                 n = counts[w, a, s]
-                n_all += n
+                totals[s] += n
                 if a == s // subtypes:
                     prior, base, bend = mean_right + spread, right_base, right_bend
                 else:
@@ -180,8 +220,9 @@ def pooling_counts(
                     right[w] += mean_right * grown
                 else:
                     wrong[w] += mean_wrong * grown
-            if n_all > 0.0:
-                weight += digamma(n_all + total) - total_base
+        for s in range(n_states):
+            if totals[s] > 0.0:
+                weight += digamma(totals[s] + total) - total_base
     return weight
 
 
