@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from aggregation import kernels, squarem
 from aggregation.arrays import zeros
 from aggregation.blocks import LEAST_ANSWERS, Blocks
 from aggregation.climbing import better_with_gold, check_limits, fit_from_votes, unswitch, warn_unless_converged
+from aggregation.earlier import posterior_from
 from aggregation.fit import Fit
 from aggregation.lanes import MOST_LANES, width
 from aggregation.prior import Prior
@@ -145,9 +146,14 @@ class DawidSkene(Fit):
         return self.shares.copy()
 
     def resume(self, earlier: Result) -> None:
-        """Set the parameters of an earlier result; workers who came since then begin where the prior is."""
+        """
+        Set the parameters of an earlier result; workers who came since then begin where the prior is.
+
+        A result without confusion says what it can: its posterior.
+        """
         if earlier.confusion is None or earlier.prevalence.size != self.table.n_labels:
-            raise ValueError("start must be a result with confusion matrices over the same label values")
+            self.begin(posterior_from(earlier, self.table, self.clamp))
+            return
         self.counts[:] = 0.0
         self.class_counts[:] = 0.0
         self.posterior[:] = 0.0
@@ -229,6 +235,36 @@ def dawid_skene(
 
     """
     prior = Prior.default(table.n_labels) if prior is None else prior
+    return _fit("dawid_skene", table, clamp, prior, start, max_iter, tol, accelerate, threads)
+
+
+def maximum_likelihood(
+    table: LabelTable,
+    clamp: Clamp,
+    *,
+    start: Result | None = None,
+    max_iter: int = 10_000,
+    tol: float = 1e-10,
+    accelerate: bool | None = None,
+    threads: int | None = None,
+) -> Result:
+    """Fit the model without a prior; options are those of `dawid_skene`, which takes one."""
+    return _fit(
+        "maximum_likelihood", table, clamp, Prior.none(table.n_labels), start, max_iter, tol, accelerate, threads
+    )
+
+
+def _fit(
+    method: str,
+    table: LabelTable,
+    clamp: Clamp,
+    prior: Prior,
+    start: Result | None,
+    max_iter: int,
+    tol: float,
+    accelerate: bool | None,
+    threads: int | None,
+) -> Result:
     prior.check(table.n_workers, table.n_labels)
     check_limits(max_iter, tol)
     if accelerate is None:
@@ -238,6 +274,7 @@ def dawid_skene(
     least = LEAST_IN_LANES if table.n_labels <= MOST_LANES else LEAST_ANSWERS
     with Blocks(table, table.n_workers * table.n_labels**2, least=least, threads=threads) as blocks:
         fit = DawidSkene(table, clamp, blocks, prior, accelerate=accelerate)
+        fit.method = method
         if start is None:
             result = fit_from_votes(fit, max_iter, tol)
         else:
@@ -245,11 +282,3 @@ def dawid_skene(
             result = better_with_gold(fit, unswitch(fit, fit.climb(max_iter, tol), max_iter, tol), max_iter, tol)
     warn_unless_converged(result, params)
     return replace(result, params=params)
-
-
-def maximum_likelihood(table: LabelTable, clamp: Clamp, **options: Any) -> Result:
-    """Fit the model without a prior; other options are those of `dawid_skene`."""
-    if "prior" in options:
-        raise ValueError("maximum_likelihood has no prior: use dawid_skene, which takes one")
-    result = dawid_skene(table, clamp, prior=Prior.none(table.n_labels), **options)
-    return replace(result, method="maximum_likelihood")

@@ -48,6 +48,8 @@ class Clamp:
         if gold is None:
             return cls(np.full(n_items, -1, dtype=np.int32), np.zeros((0, n_labels), dtype=bool))
         array = np.asarray(gold)
+        if array.ndim == 1 and array.size != n_items:
+            raise ValueError(f"gold is of {array.size} items, and the table has {n_items}")
         mask = _one_hot(array, n_labels) if array.ndim == 1 else array
         if mask.dtype != np.bool_:
             raise TypeError(f"accepted labels of gold must be truth values, not {mask.dtype}")

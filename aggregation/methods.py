@@ -6,7 +6,6 @@ import warnings
 from dataclasses import asdict, replace
 from functools import partial
 from importlib import import_module
-from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from aggregation.calibration import Curve, of_labels, with_confidence
 from aggregation.fingerprint import fingerprints, told_apart
 from aggregation.gold import Clamp, HeldOut
+from aggregation.options import check
 from aggregation.result import ConvergenceWarning
 from aggregation.tempering import tempered
 
@@ -73,12 +73,14 @@ def aggregate(
 
     Raises
     ------
+    TypeError
+        Gold or an option is of another kind.
     ValueError
-        The method is unknown, or an option does not fit the table.
+        The method is unknown, or gold or an option does not fit the table.
 
     """
     model = _model(method)
-    _check_options(method, model, options)
+    check(method, model, options)
     clamp = Clamp.from_gold(gold, table.n_items, table.n_labels)
     result: Result = model(table, clamp, **options)
     held_out = _hold_out(table, clamp, partial(model, **HELD_OUT.get(method, {}) | options))
@@ -102,18 +104,6 @@ def _model(method: str) -> Callable[..., Result]:
     module, function = METHODS[method].split(":")
     model: Callable[..., Result] = getattr(import_module(module), function)
     return model
-
-
-def _check_options(method: str, model: Callable[..., Result], options: dict[str, Any]) -> None:
-    """Raise ValueError where a method has no such option; crowd-kit's own are for it to judge."""
-    taken = {
-        name: option.kind for name, option in signature(model).parameters.items() if name not in {"table", "clamp"}
-    }
-    if Parameter.VAR_KEYWORD in taken.values():
-        return
-    strange = sorted(options.keys() - taken.keys())
-    if strange:
-        raise ValueError(f"{method} takes no {' or '.join(strange)}: its options are {', '.join(taken) or 'none'}")
 
 
 def _hold_out(table: LabelTable, clamp: Clamp, model: Callable[[LabelTable, Clamp], Result]) -> list[HeldOut]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,6 +147,8 @@ def _group(
 
 
 def _check_labels(n_labels: int) -> None:
+    if not isinstance(n_labels, Integral):
+        raise TypeError(f"n_labels must be a whole number, not {n_labels!r}")
     if n_labels < 2:
         raise ValueError(f"n_labels is {n_labels}: with fewer than two label values there is nothing to infer")
     if n_labels > MAX_LABELS:

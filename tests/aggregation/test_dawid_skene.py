@@ -195,7 +195,7 @@ def test_a_warm_start_ends_where_a_cold_one_does_and_sooner():
 
 def test_a_start_over_other_labels_is_refused():
     two, three = simulate(n_labels=2)[0], simulate(n_labels=3)[0]
-    with pytest.raises(ValueError, match="start must be a result with confusion matrices over the same"):
+    with pytest.raises(ValueError, match="start is a result over 3 label values, and this table has 2"):
         aggregate(two, start=aggregate(three))
 
 

@@ -57,7 +57,7 @@ def test_no_answers_leave_every_label_as_likely():
 @pytest.mark.parametrize(
     ("gold", "error", "message"),
     [
-        (np.array([0]), ValueError, "gold covers"),
+        (np.array([0]), ValueError, "gold is of 1 items, and the table has 2"),
         (np.array([0, 2]), ValueError, "gold labels must lie between -1"),
         (np.array([0.0, 1.0]), TypeError, "gold must hold integers"),
         (np.zeros((2, 2)), TypeError, "truth values"),

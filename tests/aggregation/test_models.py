@@ -8,7 +8,7 @@ import pytest
 from crowds import read_set, simulate
 from scipy.special import gammaln
 
-from aggregation import LabelTable, Prior, aggregate, metrics
+from aggregation import LabelTable, Prior, aggregate, auto, metrics
 from benchmarks.crowds import crowd
 
 pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
@@ -271,7 +271,7 @@ def test_one_coin_holds_nobody_for_an_opponent_without_evidence():
     [
         ("majority", "start", "majority takes no start: its options are none"),
         ("wawa", "start", "wawa takes no start: its options are prior"),
-        ("maximum_likelihood", "prior", "maximum_likelihood has no prior"),
+        ("maximum_likelihood", "prior", "maximum_likelihood takes no prior: its options are start"),
         ("auto", "subtypes", "auto takes no subtypes: its options are pool, prior"),
     ],
 )
@@ -279,6 +279,31 @@ def test_an_option_that_a_method_does_not_have_is_refused(method, option, messag
     table, _ = simulate(n_items=5)
     with pytest.raises(ValueError, match=message):
         aggregate(table, method, **{option: None})
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"prior": 3}, TypeError, "prior must be a Prior, not int"),
+        ({"start": "before"}, TypeError, "start must be a Result, not str"),
+        ({"seed": -1}, ValueError, "seed must be at least 0"),
+        ({"seed": 1 << 64}, ValueError, "seed must be at least 0 and below 2"),
+        ({"restarts": 1.5}, TypeError, "restarts must be a whole number, not 1.5"),
+        ({"threads": 0}, ValueError, "threads must be at least 1"),
+    ],
+)
+def test_an_option_of_another_kind_or_out_of_range_is_refused(options, error, message):
+    table, _ = simulate(n_items=5)
+    with pytest.raises(error, match=message):
+        aggregate(table, "ebcc", **options)
+
+
+def test_a_model_with_many_cells_has_no_time_for_subtypes_whatever_restarts_are_asked_for(monkeypatch):
+    table, _ = simulate(n_items=20)
+    both, one = [1, 3], [1]
+    assert [model["subtypes"] for model in aggregate(table, "auto", restarts=2).params["pool"]] == both
+    monkeypatch.setattr(auto, "HUGE_MODEL", 100)
+    assert [model["subtypes"] for model in aggregate(table, "auto", restarts=2).params["pool"]] == one
 
 
 def test_the_chance_of_an_answer_by_the_others_is_near_that_of_leaving_it_out():
