@@ -331,14 +331,24 @@ NEARER = 0.01
 
 @compiled
 def extrapolate(
-    first: int, last: int, start: Floats, step: Floats, bend: Floats, longest: float, weights: Floats
+    first: int,
+    last: int,
+    start: Floats,
+    middle: Floats,
+    end: Floats,
+    longest: float,
+    weights: Floats,
+    step: Floats,
+    bend: Floats,
 ) -> int:
     """
     Set the weights of some workers to where two steps lead, and count the rows of confusion that went ``longest``.
 
-    From ``start``, where the first step ended, each row goes on as far as its own bend says, pooled with the bend of
-    the worker's other rows: who answered much and clearly arrives long before the others do. A stride of 1 is where
-    the second step ended.
+    The steps went from ``start`` to ``middle`` to ``end``. Each row goes on as far as its own bend says, pooled with
+    the bend of the worker's other rows: who answered much and clearly arrives long before the others do. A stride of 1
+    is where the second step ended. Steps are measured in square roots of probabilities, where they shrink more evenly
+    (Hellinger's distance): a step of a hundredth is much for a probability of a thousandth, and little for a half.
+    ``step`` and ``bend``, (n_labels, n_labels), are to work in.
     """
     n_labels = weights.shape[1]
     far = 0
@@ -346,16 +356,19 @@ def extrapolate(
         moved, bent = 0.0, 0.0
         for a in range(n_labels):
             for k in range(n_labels):
-                moved += step[w, a, k] ** 2
-                bent += bend[w, a, k] ** 2
+                root = math.sqrt(middle[w, a, k])
+                step[a, k] = root - math.sqrt(start[w, a, k])
+                bend[a, k] = math.sqrt(end[w, a, k]) - root - step[a, k]
+                moved += step[a, k] ** 2
+                bent += bend[a, k] ** 2
         for k in range(n_labels):
             row_moved, row_bent = moved / n_labels, bent / n_labels
             for a in range(n_labels):
-                row_moved += step[w, a, k] ** 2
-                row_bent += bend[w, a, k] ** 2
+                row_moved += step[a, k] ** 2
+                row_bent += bend[a, k] ** 2
             stride = min(max(math.sqrt(row_moved / max(row_bent, 1e-300)), 1.0), longest)
             far += stride >= longest
             for a in range(n_labels):
-                reached = start[w, a, k] + (2 * stride - 1) * step[w, a, k] + stride**2 * bend[w, a, k]
-                weights[w, a, k] = max(reached, NEARER * start[w, a, k])
+                reached = math.sqrt(middle[w, a, k]) + (2 * stride - 1) * step[a, k] + stride**2 * bend[a, k]
+                weights[w, a, k] = max(max(reached, 0.0) ** 2, NEARER * middle[w, a, k])
     return far

@@ -91,18 +91,23 @@ class DawidSkene(Fit):
         penalty = self._set_weights(self.counts)
         self._set_shares(self.class_counts.sum(axis=0) + self.prior.prevalence + kernels.FLOOR, penalty)
 
-    def extrapolate(self, start: Floats, step: Floats, bend: Floats, longest: float) -> float:
+    def extrapolate(self, start: Floats, middle: Floats, end: Floats, longest: float) -> float:
         """Go on along two steps, and give the share of rows that went as far as they may; see `squarem`."""
-        begin, along, bent = (part[: self.weights.size].reshape(self.weights.shape) for part in (start, step, bend))
-        far = self.blocks.share(
-            self.table.n_workers,
-            lambda first, last: confusion_kernels.extrapolate(first, last, begin, along, bent, longest, self.weights),
-        )
-        start, step, bend = (part[self.weights.size :] for part in (start, step, bend))
+        n_labels, cells = self.table.n_labels, self.weights.size
+        begin, first_to, second_to = (all_[:cells].reshape(self.weights.shape) for all_ in (start, middle, end))
+
+        def go_on(first: int, last: int) -> int:
+            work = np.empty((2, n_labels, n_labels))
+            given = begin, first_to, second_to, longest, self.weights
+            return confusion_kernels.extrapolate(first, last, *given, work[0], work[1])
+
+        far = self.blocks.share(self.table.n_workers, go_on)
+        from_, root, to = (np.sqrt(all_[cells:]) for all_ in (start, middle, end))
+        step, bend = root - from_, to - 2 * root + from_
         stride = min(max(np.sqrt((step**2).sum() / max((bend**2).sum(), 1e-300)), 1.0), longest)
-        self.shares[:] = start + (2 * stride - 1) * step + stride**2 * bend
+        self.shares[:] = np.maximum(root + (2 * stride - 1) * step + stride**2 * bend, 0.0) ** 2
         self._normalise()
-        return sum(far) / max(self.table.n_workers * self.table.n_labels, 1)
+        return sum(far) / max(self.table.n_workers * n_labels, 1)
 
     def _normalise(self) -> None:
         """Bring parameters that were set from outside back to where each row is a distribution."""

@@ -168,13 +168,12 @@ def test_maximisation_counts_a_little_of_every_answer_and_raises_nothing_to_it()
 
 def test_extrapolation_lands_where_steps_that_shrink_evenly_would_end():
     rng = np.random.default_rng(0)
-    end, away = rng.dirichlet(np.ones(3), size=(1, 3)).transpose(0, 2, 1), rng.normal(size=(1, 3, 3))
-    first, second, third = (end + away * 0.75**n for n in range(3))
-    found = np.empty_like(end)
-    far = confusion.extrapolate(0, 1, second, second - first, third - 2 * second + first, 64.0, found)
+    end, away = rng.dirichlet(np.full(3, 5.0), size=(1, 3)).transpose(0, 2, 1), rng.uniform(0, 0.1, size=(1, 3, 3))
+    steps = [(np.sqrt(end) + away * 0.75**n) ** 2 for n in range(3)]  # they shrink evenly in square roots
+    found, work = np.empty_like(end), np.empty((2, 3, 3))
+    assert confusion.extrapolate(0, 1, *steps, 64.0, found, *work) == 0
     np.testing.assert_allclose(found, end, atol=1e-12)
-    assert far == 0
-    assert confusion.extrapolate(0, 1, second, second - first, third - 2 * second + first, 2.0, found) == 3
+    assert confusion.extrapolate(0, 1, *steps, 2.0, found, *work) == 3
 
 
 def test_extrapolation_ends_where_plain_steps_do_and_sooner():
