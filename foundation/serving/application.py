@@ -11,6 +11,7 @@ from litestar.enums import ScopeType
 from litestar.status_codes import HTTP_200_OK, HTTP_500_INTERNAL_SERVER_ERROR, HTTP_503_SERVICE_UNAVAILABLE
 from prometheus_client import Histogram
 
+from foundation.serving.heads import with_heads
 from foundation.telemetry import REGISTRY, render_metrics
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def create_application(
         content, media_type = render_metrics()
         return Response(content, media_type=media_type)
 
-    return Litestar(
+    app = Litestar(
         [health, ready, metrics, *handlers],
         middleware=[_note],
         openapi_config=None,
@@ -69,6 +70,8 @@ def create_application(
         after_exception=[_log_unexpected],
         debug=False,
     )
+    app.asgi_handler = with_heads(app.asgi_handler)  # before routing, which knows a path by its methods
+    return app
 
 
 async def _run(name: str, check: Check) -> str | None:

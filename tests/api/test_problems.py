@@ -54,7 +54,7 @@ async def test_a_method_that_a_path_does_not_have_is_a_405_that_names_those_it_h
 
 async def test_options_tells_all_methods_of_a_path(api: Api) -> None:
     answer = await api.client.options("/v1/jobs")
-    assert (answer.status_code, answer.headers["allow"]) == (204, "GET, OPTIONS, POST")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
 
 
 @pytest.mark.parametrize(

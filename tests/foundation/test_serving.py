@@ -7,7 +7,7 @@ import socket
 
 import httpx
 import pytest
-from litestar import Response, get
+from litestar import Response, get, post
 from litestar.response import Stream
 from structlog.testing import capture_logs
 
@@ -89,6 +89,28 @@ async def test_an_answer_that_fails_half_way_is_broken_off_and_logged(port):
     [error] = [line for line in logged if line["log_level"] == "error"]
     assert (error["event"], error["path"]) == ("an answer was cut off", "/half")
     assert "hush" in repr(error["exc_info"].__cause__)
+
+
+async def test_head_answers_what_get_would_without_its_body(port):
+    @get("/parts")
+    async def parts() -> Stream:
+        return Stream(iter([b"one", b"two"]))
+
+    @post("/only")
+    async def only() -> None:
+        return None
+
+    async with (
+        serving(create_application([parts, only], checks={}), "127.0.0.1", port),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        for path in ("/health", "/parts", "/nowhere", "/health"):
+            got, head = await client.get(path), await client.head(path)
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            kept = ("content-type", "content-length")
+            assert [head.headers.get(name) for name in kept] == [got.headers.get(name) for name in kept]
+        refused = await client.head("/only")
+        assert (refused.status_code, "POST" in refused.headers["allow"]) == (405, True)
 
 
 async def test_a_port_that_is_taken_is_refused(port):
