@@ -111,7 +111,10 @@ def _speed(worker: Ints, seconds: Floats, n_workers: int, fast: float) -> tuple[
     total = np.bincount(worker[known], minlength=n_workers)
     quick = np.bincount(worker[known & (np.where(known, seconds, fast) < fast)], minlength=n_workers)
     chance = np.where(quick > 0, bdtrc(quick - 1, total, HONEST_FAST), 1.0)
-    return chance, lambda one: f"{quick[one]} of {total[one]} answers took under {fast:g} seconds."
+    return (
+        chance,
+        lambda one: f"{quick[one]} of {total[one]} answers took under {fast:g} second{'' if fast == 1 else 's'}.",
+    )
 
 
 def _runs(

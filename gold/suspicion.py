@@ -169,8 +169,7 @@ def _leaked(seen: OnGold, rows: Ints, item: int) -> Flag:
     reason = (
         f"Over {rows.size} exposures it came to be answered {'better' if better > 0 else 'no better'} "
         f"(z = {better:.1f}) and {'faster' if faster > 0 else 'no faster'} (z = {faster:.1f}): its answer may "
-        f"have got about. "
-        "Retire it."
+        f"have got about."
     )
     return Flag(subject=item, kind="leaked", statistic=max(better, faster), p_value=joined, reason=reason)
 
@@ -232,8 +231,8 @@ def _contradicted(consensus: Floats, accepted: Bools, items: Ints, most: float) 
             statistic=float(1 - believed[at]),
             p_value=float(believed[at]),
             adjusted=float(believed[at]),
-            reason=f"Without gold, the consensus gives its accepted labels {believed[at]:.1%}. "
-            "Look at it: the crowd or the gold is wrong.",
+            reason=f"Without gold, the consensus gives its accepted labels {believed[at]:.1%}: the crowd or the gold "
+            "is wrong.",
         )
         for at in np.argsort(believed, kind="stable").tolist()
         if believed[at] <= most

@@ -10,11 +10,11 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from gold.bank import Accepted, GoldFact, GoldVersion, follow
-from service.plain_words import cut, shown
+from service.plain_words import NOT_BLANK, cut, shown
 from service.shape import Wrong
 from service.store.gold import GoldRow, NewVersion
 
-Cause = Annotated[str, Meta(min_length=1, max_length=2000, pattern=r"\S", description="why; it is kept")]
+Cause = Annotated[str, Meta(min_length=1, max_length=2000, pattern=NOT_BLANK, description="why; it is kept")]
 
 _KINDS: dict[str, Literal["retire", "exclude"]] = {"retired": "retire", "excluded": "exclude"}
 _NEVER = datetime(2000, 1, 1, tzinfo=UTC)  # the fold of one fact asks for no time

@@ -7,6 +7,8 @@ from typing import Any
 from msgspec import inspect
 
 _LONGEST = 60
+NOT_BLANK = r"\S"
+"""The pattern of a text that says something."""
 
 
 def unstorable_text(text: str) -> str | None:
@@ -47,12 +49,13 @@ def cut(text: str) -> str:
 
 
 def describe(kind: inspect.Type) -> str:  # noqa: C901, PLR0911 - one case a type
-    """Name what a type asks for: "a whole number from 1 to 100"."""
+    """Name what a type asks for: "a whole number from 1 to 100"; in its own words, where `extra["expected"]` has any.
+
+    What describes a field says what it is for, which is no answer to whoever wrote something else there.
+    """
     match kind:
         case inspect.Metadata():
-            if kind.extra_json_schema and "description" in kind.extra_json_schema:
-                return str(kind.extra_json_schema["description"])
-            return describe(kind.type)
+            return str(kind.extra["expected"]) if kind.extra and "expected" in kind.extra else describe(kind.type)
         case inspect.StructType() | inspect.DictType():
             return "an object"
         case inspect.VarTupleType() | inspect.ListType():
@@ -66,15 +69,26 @@ def describe(kind: inspect.Type) -> str:  # noqa: C901, PLR0911 - one case a typ
         case inspect.LiteralType():
             return "one of " + ", ".join(str(one) for one in kind.values)
         case inspect.StrType():
-            shape = f" of the form {kind.pattern}" if kind.pattern else ""
+            shape = "" if not kind.pattern else f" of the form {kind.pattern}"
+            if kind.pattern == NOT_BLANK:
+                shape = ", not all of them spaces"
             return f"text{_range(kind.min_length, kind.max_length, ' of ', ' characters')}{shape}"
         case inspect.IntType() | inspect.FloatType():
             noun = "a whole number" if isinstance(kind, inspect.IntType) else "a number"
-            if kind.gt is not None and kind.le is not None:
-                return f"{noun} above {kind.gt:g} and up to {kind.le:g}"
-            return f"{noun}{_range(kind.ge, kind.le, ' from ', '')}"
+            return f"{noun}{_bounds(kind)}"
         case _:  # pragma: no cover - a type that no spec or request has
             return "something else"
+
+
+def _bounds(kind: inspect.IntType | inspect.FloatType) -> str:
+    if kind.gt is None and kind.lt is None:
+        return _range(kind.ge, kind.le, " from ", "")
+    told = [
+        f"{word} {bound:g}"
+        for word, bound in (("above", kind.gt), ("from", kind.ge), ("below", kind.lt), ("up to", kind.le))
+        if bound is not None
+    ]
+    return f" {' and '.join(told)}"
 
 
 def _range(least: float | None, most: float | None, before: str, unit: str) -> str:

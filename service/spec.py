@@ -13,7 +13,8 @@ from service.shape import Wrong
 
 Text = Annotated[str, Meta(min_length=1, max_length=2000)]
 Count = Annotated[int, Meta(ge=1, le=100)]
-Usd = Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$", description="US dollars, as text, such as 0.05")]
+_USD = "US dollars, as text, such as 0.05"
+Usd = Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$", description=_USD, extra={"expected": _USD})]
 
 MASTERS = "2F1QJWKUDD8XADTFD2Q0G6UTO95ALH"
 """The qualification of Mechanical Turk's masters."""

@@ -13,6 +13,7 @@ from service.api.found import asked, find_job
 from service.api.problems import not_found
 from service.api.routes import By, Given, JobId, WorkerId, about
 from service.lifecycle import OVER, require_takes_items
+from service.plain_words import NOT_BLANK
 from service.store import dues, events, trust
 from service.store.dues import Connection
 from service.store.jobs import Job
@@ -61,7 +62,9 @@ class Word(Struct, frozen=True, forbid_unknown_fields=True):
     """A person's word on a worker."""
 
     state: Literal["trusted", "watched", "suspended"]
-    reason: Annotated[str, Meta(min_length=1, max_length=2000, description="why; it is kept in the history")]
+    reason: Annotated[
+        str, Meta(min_length=1, max_length=2000, pattern=NOT_BLANK, description="why; it is kept in the history")
+    ]
 
 
 @get(

@@ -16,7 +16,9 @@ from service.spec import MANY_ASSIGNMENTS, Show, Spec
 from service.workpage.room import Room
 
 Count = Annotated[int, Meta(ge=1, le=100)]
-Payload = Annotated[dict[str, Any], Meta(description="an object with the fields that the job's template shows")]
+_PAYLOAD = "an object with the fields that the job's template shows"
+_ACCEPTED = "a label value, or a list of label values, each alone or as {label, reason}"
+Payload = Annotated[dict[str, Any], Meta(description=_PAYLOAD, extra={"expected": _PAYLOAD})]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}\Z", re.IGNORECASE)
@@ -47,7 +49,7 @@ class GoldLine(ItemLine, kw_only=True, forbid_unknown_fields=True):
 
     accepted: Annotated[
         str | list[str | Accepted],
-        Meta(description="a label value, or a list of label values, each alone or as {label, reason}"),
+        Meta(description=_ACCEPTED, extra={"expected": _ACCEPTED}),
     ]
 
 

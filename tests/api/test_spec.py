@@ -120,6 +120,9 @@ def test_a_job_may_name_every_method_of_inference_and_takes_auto_where_it_names_
             0,
             "redundancy.target_confidence: expected a number above 0 and up to 1, got the number 0",
         ),
+        ("trust", {"good_accuracy": 1}, "trust.good_accuracy: expected a number above 0 and below 1, got the number 1"),
+        ("trust", {"rest": "x"}, "trust.rest: expected a number from 0 to 1, got the text 'x'"),
+        ("trust", {"gate": 1}, "trust.gate: expected true or false, got the number 1"),
         ("redundancy.target_confidence", float("nan"), "redundancy.target_confidence: expected a finite number"),
         (
             "consensus",

@@ -50,8 +50,11 @@ async def test_a_person_suspends_and_gives_back_and_each_step_is_kept_with_its_r
 async def test_what_cannot_be_said_is_refused_and_changes_nothing(api: Api, worked) -> None:
     job_id, worker_id, facts = worked
     path = f"/jobs/{job_id}/workers/{worker_id}/trust"
-    for body in ({"state": "suspended"}, {"state": "banned", "reason": "x"}, {"state": "suspended", "reason": ""}):
+    for body in ({"state": "suspended"}, {"state": "banned", "reason": "x"}, {"state": "suspended", "reason": "\0"}):
         assert (await api("PUT", path, json=body)).status_code == 422, body
+    for blank in ("", "  "):
+        refused = (await api("PUT", path, json={"state": "suspended", "reason": blank})).json()["detail"]
+        assert "reason: expected text of 1 to 2000 characters, not all of them spaces" in refused
     word = {"state": "suspended", "reason": "why"}
     nobody = await api("PUT", f"/jobs/{job_id}/workers/worker_{'0' * 26}/trust", json=word)
     assert (nobody.status_code, nobody.json()["detail"]) == (404, "There is no such worker in this job.")
@@ -101,6 +104,7 @@ async def test_rules_that_cannot_be_are_refused_in_a_dry_run_and_in_a_spec(api: 
         ({"on_gold": 5e-324}, "on_gold"),  # more than 0, and its reciprocal is no number
         ({"horizon": 0.5}, "horizon"),
         ({"accuracy": 0.9}, "accuracy"),
+        ({"missed": "x"}, "missed"),
     ):
         tried = await api("POST", f"/jobs/{job_id}/trust/dry-run", json=rules)
         assert (tried.status_code, tried.json()["errors"][0]["field"]) == (422, where), rules

@@ -55,7 +55,7 @@ def test_a_leaked_gold_is_found():
     seen = 0
     for seed, leaked in drawn(60):
         found = [flag for flag in flagged(seed, leaked=leaked, after=18 + seed % 21) if flag.kind == "leaked"]
-        seen += bool(found) and found[0].subject == leaked and "Retire it" in found[0].reason
+        seen += bool(found) and found[0].subject == leaked and "its answer may have got about" in found[0].reason
     assert seen >= 59
 
 
