@@ -4,7 +4,9 @@ The pool is one model with more and more subtypes of labels: without subtypes it
 them it can explain errors that workers share. Their weights are those whose mixture foresees each answer best from
 all the others; see `cavity`. That does not know truth, and on some sets the likeliest model is the worst. So
 majority vote stays as a witness of fixed weight: a label that most workers gave is overruled where the models' odds
-against it are better than six to one; with gold, better than those odds with which most gold comes out right.
+against it are better than six to one; with gold, better than those odds with which most gold comes out right. Where
+the average loses a label value that most workers gave to several items, models that keep it are looked for, and only
+such are averaged; see `vanished`.
 
 Chosen by looking at twelve public sets: the pool (1 and 3 subtypes), the restarts, the odds, and how much gold it
 takes to move them. Accuracy is flat around all of them: see docs/accuracy.md. The odds are there for the worst set,
@@ -14,30 +16,32 @@ which lies 2.8 points below majority vote at even odds.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from aggregation.cavity import stack
 from aggregation.climbing import warn_unless_converged
 from aggregation.ebcc import Climbed, average, climb_from_splits, evidence_weights
+from aggregation.majority import majority
+from aggregation.majority_odds import MAJORITY_ODDS, hear_majority
 from aggregation.prior import Prior
-from aggregation.result import TIE, most_probable
+from aggregation.result import most_probable
+from aggregation.vanished import unbound, vanished
 from aggregation.wawa import wawa
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from aggregation.arrays import Bools, Floats
-    from aggregation.gold import Clamp, HeldOut
+    from aggregation.arrays import Floats
+    from aggregation.gold import Clamp
     from aggregation.result import Result
     from aggregation.table import LabelTable
 
 POOL = (1, 3)
-# Odds that the word of the majority is worth: without gold, and at most.
-MAJORITY_ODDS, MOST_ODDS = 6.0, 36.0
-# Gold items that have to come out right besides, for each factor of e that the odds are moved by.
-RELUCTANCE = 0.6
+# A model of less weight has no say in whether the average lost a label.
+HEAVY = 0.1
 # Confusion cells above which a model is left out of the pool: larger, it is slow and has more cells than evidence.
 MOST_CELLS = 20_000_000
 
@@ -49,6 +53,18 @@ class Pace:
     restarts: int
     max_iter: int
     tol: float
+
+
+class Member(NamedTuple):
+    """A model of the pool, and each answer's probability by all the others, (n_answers,)."""
+
+    described: dict[str, Any]
+    result: Result
+    foreseen: Floats
+
+    def told(self, more: Mapping[str, Any]) -> Member:
+        """Describe it further."""
+        return self._replace(described={**self.described, **more})
 
 
 # A large table needs fewer starts, as its starts differ less; a huge one has no time for subtypes. It is large by its
@@ -88,8 +104,9 @@ def auto(
     -------
     Result
         Its ``params`` tell each model's weight, how well it foresaw answers (mean log probability of an answer by
-        the others), the odds that the majority was given and how many items it was overruled on. Bound and
-        iterations are those of the heaviest model.
+        the others), the odds that the majority was given and how many items it was overruled on; and, where the
+        average lost label values, which, and from where the models climbed that keep them. Bound and iterations are
+        those of the heaviest model.
 
     Raises
     ------
@@ -110,19 +127,9 @@ def auto(
         return replace(result, method="auto", params={"pool": [], "labels_of": "wawa", "because": why})
     prior = Prior.of_accuracy(table.n_labels) if prior is None else prior
     prior.check(table.n_workers, table.n_labels)
-    models = [_model(table, clamp, prior, m, pace, start=start, seed=seed, threads=threads) for m in fitting]
-    foreseen = np.stack([chances for _, chances in models])
-    weights = stack(foreseen)
-    result = average([result for result, _ in models], weights, "auto")
-    posterior, overruled = hear_majority(table, clamp, result.posterior, MAJORITY_ODDS)
-    scores = np.log(foreseen).mean(axis=1) if foreseen.size else np.zeros(len(models))
-    params: dict[str, Any] = {
-        "pool": [
-            {"subtypes": m, "weight": float(weight), "foresees": float(score)}
-            for m, weight, score in zip(fitting, weights, scores, strict=True)
-        ],
-        "majority_odds": MAJORITY_ODDS,
-        "overruled": overruled,
+    climbs = partial(_model, table, clamp, prior, pace=pace, seed=seed, threads=threads)
+    members = [climbs(m, start=start) for m in fitting]
+    told = {
         "restarts": pace.restarts,
         "seed": seed,
         "max_iter": pace.max_iter,
@@ -130,10 +137,54 @@ def auto(
         "prior": prior.describe(),
         "warm": start is not None,
     }
-    labels = most_probable(posterior, result.prevalence)
-    result = replace(result, posterior=posterior, labels=labels, params=params)
-    warn_unless_converged(result, params)
+    result = _mixed(table, clamp, members, told)
+    gone = np.unique(np.concatenate([vanished(table, clamp, one.labels) for one in (result, *_heavy(result, members))]))
+    if gone.size:
+        begin, foreseen = unbound(table, clamp, max_iter=pace.max_iter, tol=pace.tol, threads=threads)
+        likely = {"from": "maximum_likelihood"}
+        members += [Member({"subtypes": 1, "prior": "hardly any", **likely}, begin, foreseen)]
+        members += [member.told(likely) for member in (climbs(m, start=begin) for m in fitting)]
+        told["vanished"] = gone.tolist()
+        result = _keeping(table, clamp, members, told)
+    warn_unless_converged(result, result.params)
     return result
+
+
+def _heavy(result: Result, members: Sequence[Member]) -> list[Result]:
+    """Give those models whose word counts in an average."""
+    weights = [told["weight"] for told in result.params["pool"]]
+    return [member.result for member, weight in zip(members, weights, strict=True) if weight > HEAVY]
+
+
+def _keeping(table: LabelTable, clamp: Clamp, members: Sequence[Member], told: dict[str, Any]) -> Result:
+    """Average those models that keep every label value; where none does, labels are the majority's."""
+    kept = [member for member in members if not vanished(table, clamp, member.result.labels).size]
+    if kept:
+        result = _mixed(table, clamp, kept, told)
+        if not vanished(table, clamp, result.labels).size:
+            return result
+    why = "every model leaves hardly an item to a label value that most workers gave to several"
+    params = {**told, "pool": [], "labels_of": "majority", "because": why}
+    return replace(majority(table, clamp), method="auto", params=params)
+
+
+def _mixed(table: LabelTable, clamp: Clamp, members: Sequence[Member], told: Mapping[str, Any]) -> Result:
+    """Average models by how well they foresee together, and hear the majority."""
+    foreseen = np.stack([member.foreseen for member in members])
+    weights = stack(foreseen)
+    result = average([member.result for member in members], weights, "auto")
+    posterior, overruled = hear_majority(table, clamp, result.posterior, MAJORITY_ODDS)
+    scores = np.log(foreseen).mean(axis=1) if foreseen.size else np.zeros(len(members))
+    params: dict[str, Any] = {
+        "pool": [
+            {**member.described, "weight": float(weight), "foresees": float(score)}
+            for member, weight, score in zip(members, weights, scores, strict=True)
+        ],
+        "majority_odds": MAJORITY_ODDS,
+        "overruled": overruled,
+        **told,
+    }
+    return replace(result, posterior=posterior, labels=most_probable(posterior, result.prevalence), params=params)
 
 
 def _pace(n_answers: int, cells: int) -> Pace:
@@ -143,65 +194,18 @@ def _pace(n_answers: int, cells: int) -> Pace:
     return LARGE if n_answers > LARGE_TABLE or cells > LARGE_MODEL else FULL
 
 
-def learn_odds(
-    table: LabelTable, clamp: Clamp, result: Result, held_out: Sequence[HeldOut]
-) -> tuple[Result, list[HeldOut]]:
-    """
-    Hear the majority as gold has it: with the odds by which most gold that was not told comes out right.
-
-    Where most workers share a bias, gold alone can tell; where they know better than the models, it tells that.
-    Gives the result, and those that were inferred without half of the gold, with these odds.
-    """
-    if "majority_odds" not in result.params:
-        return result, list(held_out)
-    candidates = MAJORITY_ODDS * np.geomspace(1, MOST_ODDS / MAJORITY_ODDS, 13)
-    candidates = np.unique([*candidates, *(MAJORITY_ODDS**2 / candidates)])
-
-    def worth(odds: float) -> float:
-        hits = sum(float(one.hits(_rehear(table, one.known, one.result, odds).labels).sum()) for one in held_out)
-        return hits - RELUCTANCE * abs(float(np.log(odds / MAJORITY_ODDS)))
-
-    odds = max(candidates.tolist(), key=worth)
-    heard = [replace(one, result=_rehear(table, one.known, one.result, odds)) for one in held_out]
-    return _rehear(table, clamp, result, odds), heard
-
-
-def _rehear(table: LabelTable, clamp: Clamp, result: Result, odds: float) -> Result:
-    """Give the majority other odds than a result of `auto` gave it."""
-    change = odds / result.params["majority_odds"]
-    posterior, overruled = hear_majority(table, clamp, result.posterior, change)
-    params = {**result.params, "majority_odds": odds, "overruled": overruled}
-    return replace(result, posterior=posterior, labels=most_probable(posterior, result.prevalence), params=params)
-
-
-def hear_majority(table: LabelTable, clamp: Clamp, posterior: Floats, odds: float) -> tuple[Floats, int]:
-    """Multiply the odds of the labels that most workers gave; count the items whose label is still another."""
-    best = _majority(table)
-    heard: Floats = posterior * np.where(best, odds, 1.0)
-    heard /= heard.sum(axis=1, keepdims=True)
-    top = heard >= heard.max(axis=1, keepdims=True) - TIE if heard.size else best
-    free = ~clamp.known & (table.answers_per_item > 0)
-    return heard, int((~(top & best).any(axis=1) & free).sum())
-
-
-def _majority(table: LabelTable) -> Bools:
-    votes = table.votes()
-    best: Bools = (votes == votes.max(axis=1, keepdims=True)) & (votes > 0) if votes.size else votes > 0
-    return best
-
-
 def _model(
     table: LabelTable,
     clamp: Clamp,
     prior: Prior,
     subtypes: int,
-    pace: Pace,
     *,
+    pace: Pace,
     start: Result | None,
     seed: int,
     threads: int | None,
-) -> tuple[Result, Floats]:
-    """Average the climbs of a model; give also each answer's probability by the others, (n_answers,)."""
+) -> Member:
+    """Average the climbs of a model."""
     climbs = climb_from_splits(
         table,
         clamp,
@@ -217,10 +221,10 @@ def _model(
     )
     results = [climbed.result for climbed in climbs]
     weights = evidence_weights(results, table.n_answers)
-    return average(results, weights, "ebcc"), _mixed(climbs, weights)
+    return Member({"subtypes": subtypes}, average(results, weights, "ebcc"), _foreseen(climbs, weights))
 
 
-def _mixed(climbs: Sequence[Climbed], weights: Floats) -> Floats:
+def _foreseen(climbs: Sequence[Climbed], weights: Floats) -> Floats:
     mixed: Floats = np.sum(
         [
             weight * climbed.foreseen

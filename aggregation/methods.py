@@ -85,7 +85,7 @@ def aggregate(
     result: Result = model(table, clamp, **options)
     held_out = _hold_out(table, clamp, partial(model, **HELD_OUT.get(method, {}) | options))
     if method == "auto" and held_out:
-        learn_odds: Learn = import_module("aggregation.auto").learn_odds
+        learn_odds: Learn = import_module("aggregation.majority_odds").learn_odds
         result, held_out = learn_odds(table, clamp, result, held_out)
     probabilities, correlation = tempered(table, clamp, result.posterior, options.get("prior"))
     curve = _curve_on(held_out, table, options.get("prior"))

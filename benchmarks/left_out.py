@@ -22,9 +22,10 @@ import numpy as np
 
 from aggregation import aggregate, metrics
 from aggregation.arrays import Floats
-from aggregation.auto import MAJORITY_ODDS, POOL, hear_majority
+from aggregation.auto import POOL
 from aggregation.calibration import of_labels
 from aggregation.gold import Clamp
+from aggregation.majority_odds import MAJORITY_ODDS, hear_majority
 from aggregation.result import most_probable
 from aggregation.tempering import SHARES, tempered
 from benchmarks.accuracy import Recorded, measure, read_all

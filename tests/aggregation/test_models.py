@@ -8,7 +8,8 @@ import pytest
 from crowds import read_set, simulate
 from scipy.special import gammaln
 
-from aggregation import LabelTable, Prior, aggregate, auto, metrics
+from aggregation import LabelTable, Prior, aggregate, auto, metrics, vanished
+from aggregation.gold import Clamp
 from benchmarks.crowds import crowd
 
 pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
@@ -186,8 +187,8 @@ def test_where_most_share_a_bias_gold_is_believed():
 
 
 def test_a_majority_is_overruled_only_on_good_odds():
-    from aggregation.auto import hear_majority
     from aggregation.gold import Clamp
+    from aggregation.majority_odds import hear_majority
 
     table = LabelTable.from_arrays([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2], [0, 0, 1, 0, 0, 1], n_labels=2)
     posterior = np.array([[0.21, 0.79], [0.19, 0.81]])
@@ -199,8 +200,8 @@ def test_a_majority_is_overruled_only_on_good_odds():
 @pytest.mark.parametrize(("chance", "gold_label"), [(0.9, 0), (0.8, 1)])
 def test_gold_says_what_the_majority_is_worth(chance, gold_label):
     """All items have a majority for label 0 and models that believe in label 1: whoever gold agrees with is heard."""
-    from aggregation.auto import hear_majority, learn_odds
     from aggregation.gold import Clamp, HeldOut
+    from aggregation.majority_odds import hear_majority, learn_odds
 
     n_items, gold = 20, np.arange(8)
     item, worker = np.divmod(np.arange(n_items * 3), 3)
@@ -296,6 +297,53 @@ def test_an_option_of_another_kind_or_out_of_range_is_refused(options, error, me
     table, _ = simulate(n_items=5)
     with pytest.raises(error, match=message):
         aggregate(table, "ebcc", **options)
+
+
+def missed_by_most(seed, n_items=400, n_workers=30, n_labels=4, per_item=7):
+    """Return a crowd in which about six in ten take the first label for the second, and the truth."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(n_labels, size=n_items)
+    right = rng.normal(0.85, 0.08, size=(n_workers, n_labels))
+    right[:, 0] = rng.normal(0.4, 0.12, size=n_workers)
+    item = np.repeat(np.arange(n_items), per_item)
+    worker = np.concatenate([rng.permutation(n_workers)[:per_item] for _ in range(n_items)])
+    seen = rng.random(item.size) < right[worker, truth[item]]
+    slip = (truth[item] + rng.integers(1, n_labels, item.size)) % n_labels
+    label = np.where(seen, truth[item], np.where(truth[item] == 0, 1, slip))
+    return LabelTable.from_arrays(item, worker, label, n_labels=n_labels), truth
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_auto_keeps_a_label_that_most_workers_miss(seed):
+    """Every model of the pool explains it away; likelihood, begun from elsewhere, tells that it is there."""
+    table, truth = missed_by_most(seed)
+    result, votes = aggregate(table, "auto"), aggregate(table, "majority")
+    assert metrics.accuracy(result.posterior, truth) > metrics.accuracy(votes.posterior, truth) + 0.05
+    assert result.params["vanished"] == [0]
+    assert {model["from"] for model in result.params["pool"]} == {"maximum_likelihood"}
+
+
+def test_where_no_model_keeps_a_label_the_majority_is_heard(monkeypatch):
+    table, _ = missed_by_most(0)
+    monkeypatch.setattr(vanished, "LEFT", 2.0)
+    result = aggregate(table, "auto")
+    assert (result.labels == aggregate(table, "majority").labels).all()
+    assert result.params["labels_of"] == "majority"
+
+
+def test_gold_may_say_that_what_most_workers_give_is_hardly_ever_there():
+    """Half of the items show most workers a label that none of them has: that is no label that has vanished."""
+    rng = np.random.default_rng(3)
+    truth = np.zeros(300, dtype=int)
+    truth[:20] = 1
+    item = np.repeat(np.arange(300), 7)
+    worker = np.concatenate([rng.permutation(20)[:7] for _ in range(300)])
+    decoy = np.arange(300) >= 150
+    label = (rng.random(item.size) < np.where(truth[item] == 1, 0.95, np.where(decoy[item], 0.7, 0.1))).astype(int)
+    table = LabelTable.from_arrays(item, worker, label, n_labels=2)
+    clamp = Clamp.from_gold(np.where(np.arange(300) % 5 == 0, truth, -1), 300, 2)
+    assert vanished.vanished(table, Clamp.from_gold(None, 300, 2), truth).tolist() == [1]
+    assert not vanished.vanished(table, clamp, truth).size
 
 
 def test_a_model_with_many_cells_has_no_time_for_subtypes_whatever_restarts_are_asked_for(monkeypatch):
