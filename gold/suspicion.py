@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtr
-from scipy.stats import binom, chi2
+from scipy.stats import betabinom, binom, chi2
 
 from gold.flags import Flag, select, tail
 
@@ -25,6 +25,8 @@ FALSE_DISCOVERY = 0.05
 # Pseudo-counts of a worker's accuracy on the other gold, and the fewest answers on which an item is tested.
 RIGHT, WRONG = 4.0, 1.0
 FEWEST = 5
+# Misses by which each wrong label is thought to be as probable as another, before any of gold that accepts the same.
+EVEN = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,15 +94,17 @@ def suspicious(
     """
     names = tuple(map(str, range(accepted.shape[1]))) if labels is None else tuple(labels)
     seen = _on_gold(answers, accepted, good, seconds, usual, job)
+    wrong, elsewhere = _misses(seen, accepted)
     tested: list[Flag] = []
-    for item in np.unique(seen.item).tolist():
-        rows = np.flatnonzero(seen.item == item)
+    order = np.argsort(seen.item, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(seen.item[order])) + 1):
         if rows.size < FEWEST:
             continue
+        item = int(seen.item[rows[0]])
         tested.append(_missed(seen, rows, item))
         tested.append(_leaked(seen, rows, item))
         if accepted.shape[1] > 2:
-            tested.append(_alike(seen, rows, item, accepted[item], names))
+            tested.append(_alike(item, wrong[item], elsewhere[item], accepted[item], names))
     found = select(tested, false_discovery)
     if without_gold is not None:
         judged = np.unique(seen.item)
@@ -196,25 +200,38 @@ def _pace(worker: Ints, seconds: Floats) -> Floats:
     return pace
 
 
-def _alike(seen: OnGold, rows: Ints, item: int, accepted: Bools, names: tuple[str, ...]) -> Flag:
-    """Test whether those who miss it give the same wrong label more often than those who miss gold of its label do."""
-    wrong = seen.label[rows][~seen.hit[rows]]
+def _misses(seen: OnGold, accepted: Bools) -> tuple[Ints, Ints]:
+    """Count the wrong labels of each item, and of other items that accept the same, (n_items, n_labels) each."""
+    wrong = np.zeros(accepted.shape, dtype=np.int64)
+    np.add.at(wrong, (seen.item[~seen.hit], seen.label[~seen.hit]), 1)
+    kinds, kind = np.unique(accepted, axis=0, return_inverse=True)
+    of_kind = np.zeros(kinds.shape, dtype=np.int64)
+    np.add.at(of_kind, kind.ravel(), wrong)
+    return wrong, of_kind[kind.ravel()] - wrong
+
+
+def _alike(item: int, wrong: Ints, elsewhere: Ints, accepted: Bools, names: tuple[str, ...]) -> Flag:
+    """
+    Test whether those who miss it give the same wrong label more often than those who miss gold of its label do.
+
+    A crowd that takes dogs for cats takes all of them so. How often it does is known as well as misses of such gold
+    show it: the chance is that of a beta binomial, and no less than where wrong labels are equally probable.
+    """
     labels = np.flatnonzero(~accepted)
-    counts = np.bincount(wrong, minlength=accepted.size)[labels]
-    same = int(counts.max(initial=0))
-    chosen = labels[int(counts.argmax())]
-    elsewhere = (~seen.hit) & (seen.item != item)
-    usual = np.bincount(seen.label[elsewhere], minlength=accepted.size)[labels] + 1.0
-    share = float(usual[labels == chosen][0] / usual.sum())
-    chance = min(1.0, float(binom.sf(same - 1, wrong.size, max(share, 1 / labels.size))) * labels.size) if same else 1.0
+    same, n = int(wrong[labels].max()), int(wrong.sum())
+    chosen = int(labels[int(wrong[labels].argmax())])
+    alike = elsewhere[chosen] + EVEN
+    other = elsewhere.sum() - elsewhere[chosen] + EVEN * (labels.size - 1)
+    chance = 1.0
+    if same:
+        tails = betabinom.sf(same - 1, n, alike, other), binom.sf(same - 1, n, 1 / labels.size)
+        chance = min(1.0, float(max(tails)) * labels.size)
     reason = (
-        f"{same} of the {wrong.size} who missed this gold gave label value {names[chosen]}; on other gold {share:.0%} "
-        f"of misses are. "
+        f"{same} of the {n} who missed this gold gave label value {names[chosen]}; of misses of other gold that "
+        f"accepts the same, about {alike / (alike + other):.0%} are. "
         "A group may have agreed on it, or it may be right."
     )
-    return Flag(
-        subject=item, kind="same_wrong_answer", statistic=same / max(wrong.size, 1), p_value=chance, reason=reason
-    )
+    return Flag(subject=item, kind="same_wrong_answer", statistic=same / max(n, 1), p_value=chance, reason=reason)
 
 
 def _contradicted(consensus: Floats, accepted: Bools, items: Ints, most: float) -> list[Flag]:

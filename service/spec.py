@@ -57,7 +57,10 @@ class Bundle(Struct, frozen=True, forbid_unknown_fields=True):
     gold: Annotated[int, Meta(ge=0, le=20)] = 0
 
 
-BankName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", max_length=100)]
+_BANK_NAME = "a name of 1 to 100 letters, digits, dots, underscores and dashes, which begins with a letter or digit"
+BankName = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", max_length=100, extra={"expected": _BANK_NAME})
+]
 
 
 class FromBank(Struct, frozen=True, forbid_unknown_fields=True):

@@ -35,7 +35,7 @@ KINDS: Final[dict[str, tuple[int, str]]] = {
     "unsupported-media-type": (415, "The body is of a type that is not read here"),
     "invalid-content": (422, "The content is not valid"),
     "invalid-lines": (422, "Lines of the upload are not valid; nothing was stored"),
-    "unknown-items": (422, "The job has no such items; nothing was changed"),
+    "unknown-items": (422, "There are no such items; nothing was changed"),
     "key-reused": (422, "The Idempotency-Key was used for another request"),
     "server-error": (500, "Something went wrong here"),
 }
