@@ -6,8 +6,10 @@ worker is bad. The share of gold among a worker's answers is therefore
     rate = least + (most - least) P(worker is bad | evidence, base rate),
 
 where the base rate is that of the job's own crowd: a clean crowd is asked little, whoever arrives in it. The evidence
-is gold and agreement, but agreement clears nobody by itself: workers who share their answers agree with each other, and
-were they asked the less gold for it, they would make the consensus.
+is gold and agreement. Agreement clears by a bounded factor, and nobody of a party that agrees as a ring does: workers
+who share their answers agree with each other, and were they asked the less gold for it, they would make the consensus.
+Where there may be a ring, its supposed members are asked for gold as people of whom nothing is known but that they are
+one of two parties; as many golds as decide of one worker decide of them all, see `rings`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from gold.sequential import HEAD
 if TYPE_CHECKING:
     from aggregation.arrays import Bools, Floats, Ints
 
+# How probably bad workers are who agree as in a ring, before gold has said whether they are one.
+PARTY = 0.5
+
 
 class AskPolicy(Struct, frozen=True, kw_only=True):
     """
@@ -34,17 +39,18 @@ class AskPolicy(Struct, frozen=True, kw_only=True):
     base_rate, base_workers
         Share of bad workers expected before any is known, and how many workers' worth of evidence that counts for.
     clears
-        Agreement lowers the odds of being bad, beside what gold alone says, at most by this factor.
+        Agreement lowers the odds of being bad, beside what gold alone says, at most by this factor; not at all where
+        workers agree as in a ring.
     exposure
         A gold item is not given to more workers than this.
 
     """
 
-    least: float = 0.005
+    least: float = 0.001
     most: float = 0.65
-    base_rate: float = 0.1
+    base_rate: float = 0.07
     base_workers: float = 3.0
-    clears: float = 2.0
+    clears: float = 100.0
     exposure: int = 50
 
     def __post_init__(self) -> None:
@@ -55,21 +61,7 @@ class AskPolicy(Struct, frozen=True, kw_only=True):
             raise ValueError("exposure counts at least one worker, base_workers is positive, and clears at least 1")
 
 
-def asked_by(gold: Floats, both: Floats, policy: AskPolicy) -> Floats:
-    """
-    Say by which walk workers are asked for gold, (n_workers,): gold and agreement, bounded by what gold alone says.
-
-    Parameters
-    ----------
-    gold, both : (n_workers,)
-        Logarithms of the walks on gold alone, and on gold and agreement.
-
-    """
-    walk: Floats = np.maximum(both, gold - np.log(policy.clears))
-    return walk
-
-
-def chance_bad(log_walk: Floats, base_rate: float) -> Floats:
+def chance_bad(log_walk: Floats, base_rate: Floats | float) -> Floats:
     """Say how probable it is that each worker is bad by now, (n_workers,), from the walk's log R."""
     log_odds = log_walk - np.log(HEAD) + np.log(base_rate) - np.log1p(-base_rate)
     chance: Floats = 1 / (1 + np.exp(-np.clip(log_odds, -700, 700)))
@@ -100,6 +92,24 @@ def gold_rate(chance: Floats, policy: AskPolicy) -> Floats:
     """Give the share of gold to ask of workers who are bad with this chance, (n_workers,)."""
     rate: Floats = policy.least + (policy.most - policy.least) * chance
     return rate
+
+
+def asked(gold: Floats, both: Floats, alike: Bools, base: float, policy: AskPolicy) -> Floats:
+    """
+    Give the share of gold to ask of each worker, (n_workers,): by gold and agreement, bounded by what gold alone says.
+
+    Parameters
+    ----------
+    gold, both : (n_workers,)
+        Logarithms of the walks on gold alone, and on gold and agreement.
+    alike : (n_workers,) bool
+        Who agrees as in a ring, see `rings.Ring`. Agreement clears them of nothing, and of two parties one is the ring.
+    base : float
+        Share of bad workers in the crowd.
+
+    """
+    walk = np.maximum(both, gold - np.where(alike, 0.0, np.log(policy.clears)))
+    return gold_rate(chance_bad(walk, np.where(alike, max(base, PARTY), base)), policy)
 
 
 def pick(

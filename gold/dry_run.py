@@ -85,7 +85,7 @@ def dry_run(
                 gold_total=int(gold.size),
                 answers_before=int(before.size),
                 answers_after=int(rows.size - before.size),
-                reason=standing.reason(worker),
+                reason=scoring.reason(worker),
             )
         )
     n_labels, judged = accepted.shape[1], int(np.unique(ordered.worker).size)

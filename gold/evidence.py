@@ -3,9 +3,10 @@
 On gold the truth is known. Elsewhere the consensus of the others is evidence with noise of its own: with
 q(c) = P(true label is c | the others' answers), an answer l has the likelihood
 
-    good worker:  a q(l) + (1 - a) / (K - 1) (1 - q(l)),      random clicker:  1 / K,
+    good worker:  a q(l) + (1 - a) / (K - 1) (1 - q(l)),      random clicker:  1 / K,      member of a ring:  r(l),
 
-and the ratio of these two, with the unknown truth summed out, has mean 1 for a good worker where q is calibrated. (The
+where r is what the ring's other members gave (see `rings`), whose answers are left out of q. The ratio of bad to good,
+with the unknown truth summed out, has mean 1 for a good worker where q is calibrated. (The
 expected log ratio over q would not: near q = 1/2 it counts an answer for more than it tells.) Where the others know
 nothing, q is even and the answer says nothing.
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 # So much of the others' consensus is taken for a guess: items may be ambiguous, and no consensus is surer than this.
 DOUBT = 0.05
+# So far a bad worker is taken to give what a ring's other members gave, else to click at random.
+SHARED = 0.75
 LEAST = 1e-12
 
 
@@ -119,21 +122,27 @@ def others(posterior: Floats, own: Floats, n_others: Ints) -> Floats:
     return told
 
 
-def of_agreement(label: Ints, implied: Floats, good_accuracy: float) -> Floats:
+def of_agreement(label: Ints, implied: Floats, good_accuracy: float, foretold: Floats | None = None) -> Floats:
     """
     Weigh answers by what the others imply: log likelihood ratios, bad over good, (n_answers,).
+
+    A bad worker may share answers: then theirs are those of their accomplices. However that is foretold, without the
+    answer itself, the ratio has mean 1 for a good worker.
 
     Parameters
     ----------
     label : (n_answers,) int
     implied : (n_answers, n_labels)
         What `others` gives.
+    foretold : (n_answers,), optional
+        The probability of each answer were its worker in the ring, see `rings.Ring.foretold`.
 
     """
     n_labels = implied.shape[1]
     q = implied[np.arange(label.size), label]
     good = good_accuracy * q + (1 - good_accuracy) / (n_labels - 1) * (1 - q)
-    ratio: Floats = -np.log(n_labels * good)
+    bad = 1 / n_labels if foretold is None else SHARED * foretold + (1 - SHARED) / n_labels
+    ratio: Floats = np.log(bad) - np.log(good)
     return ratio
 
 

@@ -2,6 +2,7 @@
 
 Suspended workers' answers leave the consensus, and the consensus is evidence about workers, so the two are settled in
 turn, from the start each time: nobody suspended, consensus, judgement, consensus without what they gave, judgement.
+Who shares answers is looked for once, before, in all answers: what members of a ring gave is no evidence of others.
 Nothing of an earlier scoring goes in. Hence correcting a gold item equals never having had the error, suspensions that
 no longer hold are lifted, and what was missed by the error is forgiven.
 """
@@ -16,6 +17,7 @@ import numpy as np
 from msgspec import Struct
 
 from gold.evidence import Answers, others
+from gold.rings import Ring, Tie, find, ties
 from gold.standing import STATES, SUSPENDED, Standing, judge
 
 if TYPE_CHECKING:
@@ -71,7 +73,11 @@ class Scoring:
     implied : (n_answers, n_labels) float64
         What the other workers' answers imply of each answer's item.
     consensus : Consensus
-        Of the last round.
+        Of the last round, without the answers of the ring's members.
+    ring : Ring
+        Who was found to share answers.
+    ties : dict of int to Tie
+        What each member of the ring shares, and with whom.
 
     """
 
@@ -80,6 +86,13 @@ class Scoring:
     outside: Bools
     implied: Floats
     consensus: Consensus
+    ring: Ring
+    ties: dict[int, Tie]
+
+    def reason(self, worker: int) -> str:
+        """Say why a worker stands where they stand, and with whom they share answers, if they do."""
+        tie = self.ties.get(worker)
+        return f"{self.standing.reason(worker)}{f' {tie.reason}' if tie else ''}"
 
 
 def rescore(
@@ -114,15 +127,20 @@ def rescore(
     ordered = answers.in_order()
     word = (np.full(n_workers, -1) if said is None else said)[ordered.worker]
     out = word == SUSPENDED
+    ring = find(ordered, accepted, n_workers, rules)
+    in_ring, foretold = ring.members[ordered.worker], ring.foretold(ordered)
     for _ in range(MOST_ROUNDS):
-        before, inside = out, ~out
+        before, inside = out, ~(out | in_ring)
         consensus = infer(ordered.rows(inside), accepted)
         implied = implied_by_others(ordered, inside, consensus)
-        standing = judge(ordered, accepted, implied, n_workers, rules, policy=policy, earlier=earlier)
+        standing = judge(
+            ordered, accepted, implied, n_workers, rules, policy=policy, earlier=earlier, foretold=foretold
+        )
         out = np.where(word >= 0, word == SUSPENDED, standing.discarded)
         if (out == before).all():
             break
-    return Scoring(standing, ordered, out, implied, consensus)
+    shared = ties(ring, ordered, implied, rules.good_accuracy)
+    return Scoring(standing, ordered, out, implied, consensus, ring, shared)
 
 
 def implied_by_others(answers: Answers, inside: Bools, consensus: Consensus) -> Floats:

@@ -94,6 +94,7 @@ def judge(
     *,
     policy: AskPolicy | None = None,
     earlier: Floats | None = None,
+    foretold: Floats | None = None,
 ) -> Standing:
     """
     Judge all workers on their answers.
@@ -109,10 +110,12 @@ def judge(
     earlier : (n_workers,) float, optional
         Log odds of being bad that earlier jobs left, discounted; see `earlier.carry`. They move how much gold is asked
         and who is watched; they suspend nobody.
+    foretold : (n_answers,) float, optional
+        The probability of each answer were its worker in the ring, see `rings.Ring.foretold`.
 
     """
     is_gold, ratio = of_gold(answers, accepted, rules.good_accuracy)
-    ratio = np.where(is_gold, ratio, of_agreement(answers.label, implied, rules.good_accuracy))
+    ratio = np.where(is_gold, ratio, of_agreement(answers.label, implied, rules.good_accuracy, foretold))
     worker = answers.worker
     gold = walk(worker, ratio, n_workers, horizon=rules.gold_horizon, counts=is_gold)
     both = walk(worker, ratio, n_workers, horizon=rules.horizon)

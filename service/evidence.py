@@ -68,7 +68,7 @@ def evidence(
         per_label[worker].append(
             {"label": case.labels[value], **one, "weight": weight, "gold": gold, "earlier": earlier}
         )
-    automation = _automation(case, scoring)
+    automation, ring = _automation(case, scoring), _ring(case, scoring)
     return tuple(
         {
             "policy": {"state": state[worker], "reason": reason[worker]},
@@ -84,6 +84,7 @@ def evidence(
             "nats_an_answer": columns["told"][worker],
             "without_weight": columns["void"][worker],
             "automation": automation.get(worker, []),
+            "ring": ring.get(worker),
         }
         for worker, (right_gold, total_gold) in enumerate(
             zip(counted.right.tolist(), counted.total.tolist(), strict=True)
@@ -107,6 +108,21 @@ def _automation(case: Case, scoring: Scoring) -> dict[int, list[dict[str, Any]]]
             told["peer"] = case.worker_ids[sign.peer]
         found.setdefault(sign.worker, []).append(told)
     return found
+
+
+def _ring(case: Case, scoring: Scoring) -> dict[int, dict[str, Any]]:
+    """Return what each member of a ring shares, by worker, and with whom the most."""
+    return {
+        worker: {
+            "chance": round(tie.chance, 4),
+            "alike": tie.alike,
+            "of": tie.met,
+            "usual": round(tie.usual, 1),
+            "n_others": tie.n_peers,
+            "others": [case.worker_ids[peer] for peer in tie.peers],
+        }
+        for worker, tie in scoring.ties.items()
+    }
 
 
 def _distributions(believed: Believed) -> list[dict[str, float]]:

@@ -118,7 +118,7 @@ def judge(case: Case, trust: Trust, said: Integers) -> Judged:
     counted = score(table, accepted)
     agreed, met = soft_counts(ordered.rows(~standing.is_gold), scoring.implied[~standing.is_gold], n_workers)
     state = [STATES[number] for number in standing.state.tolist()]
-    reason = [standing.reason(worker) for worker in range(n_workers)]
+    reason = [scoring.reason(worker) for worker in range(n_workers)]
     if not trust.suspend:
         for worker in np.flatnonzero(standing.state == SUSPENDED).tolist():
             state[worker], reason[worker] = "watched", f"Watched, as the policy may not suspend. {reason[worker]}"

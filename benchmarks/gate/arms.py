@@ -9,7 +9,7 @@ import numpy as np
 from aggregation.arrays import Bools
 from aggregation.result import Result
 from benchmarks.gate.job import View, fitted
-from gold.ask import AskPolicy, asked_by, chance_bad, gold_rate
+from gold.ask import AskPolicy, asked, base_rate
 from gold.evidence import Answers
 from gold.rescore import Consensus, Infer, Scoring, rescore
 from gold.sequential import HEAD, Rules, enough, gold_ratios
@@ -92,10 +92,10 @@ class Assay:
     both: dict[int, float] = field(default_factory=dict)
 
     def gold_for(self, worker: int, bundle: int, rng: np.random.Generator) -> int:
-        base = self.policy.base_rate if self.scoring is None else self.scoring.standing.base_rate
         gold, both = (np.array(walks.get(worker, np.log(HEAD))) for walks in (self.gold, self.both))
-        walk = asked_by(gold, both, self.policy)
-        rate = float(gold_rate(chance_bad(walk, base), self.policy))
+        base = base_rate(np.array(list(self.both.values())), np.ones(len(self.both), dtype=bool), self.policy)
+        alike = np.array(self.scoring is not None and self.scoring.ring.alike[worker])
+        rate = float(asked(gold, both, alike, base, self.policy))
         return int(bundle * rate / (1 - rate) + rng.random())
 
     def met_gold(self, worker: int, n_accepted: int, *, right: bool) -> bool:
@@ -109,8 +109,9 @@ class Assay:
         infer = consensus_of(view.n_workers)
         self.scoring = rescore(view.answers, view.accepted, view.n_workers, self.rules, infer, policy=self.policy)
         standing = self.scoring.standing
-        self.gold = dict(enumerate(standing.gold.now.tolist()))
-        self.both = dict(enumerate(standing.both.now.tolist()))
+        known = np.unique(view.answers.worker).tolist()
+        self.gold = dict(zip(known, standing.gold.now[known].tolist(), strict=True))
+        self.both = dict(zip(known, standing.both.now[known].tolist(), strict=True))
         return standing.suspended
 
     def outside(self, view: View) -> Bools:

@@ -179,6 +179,9 @@ def _show(api: Api, told: dict[str, Any]) -> None:
         if by_person:
             policy = evidence["policy"]
             api.console.print(f"Left to the policy, the worker would be {policy['state']}. {policy['reason']}".rstrip())
+    ring = evidence.get("ring")
+    if ring and ring["others"]:
+        api.console.print(f"Shares answers with {', '.join(ring['others'])}, most of all.")
     for sign in evidence.get("automation", ()):
         api.console.print(f"Sign of automation: {_sign(sign)}")
     for change in told["history"]:

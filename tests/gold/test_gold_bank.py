@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gold.ask import AskPolicy, asked_by, base_rate, chance_bad, gold_rate, pick
+from gold.ask import AskPolicy, asked, base_rate, chance_bad, gold_rate, pick
 from gold.bank import Accepted, GoldError, GoldFact, in_force, masks
 from gold.candidates import CandidatePolicy, candidates
 from gold.worth import RestPolicy, information, resting
@@ -92,13 +92,15 @@ def test_gold_is_asked_often_of_the_uncertain_and_seldom_of_the_sure():
     assert sure < 0.02 < unsure < bad <= policy.most
 
 
-def test_agreement_brings_gold_and_clears_nobody_of_it():
-    """A ring whose members agree with each other is asked for gold nearly as often as the unknown."""
-    policy, unknown = AskPolicy(), np.log(0.5)
-    ring, suspect, cleared = asked_by(np.array([unknown, unknown, -4.0]), np.array([-6.0, 3.0, -6.0]), policy)
-    assert unknown - 1 < ring < unknown
-    assert suspect == 3.0
-    assert cleared < -4.0
+def test_agreement_brings_gold_and_clears_nobody_who_agrees_as_in_a_ring():
+    policy, unknown, alike = AskPolicy(), np.log(0.5), np.array([False, True, False, False, True])
+    gold, both = np.array([unknown] * 4 + [-4.0]), np.array([-9.0, -9.0, unknown, 3.0, -9.0])
+    agreeing, ringed, nothing, suspect, shown = asked(gold, both, alike, 0.1, policy)
+    assert agreeing < 0.05 * nothing
+    assert nothing == pytest.approx(gold_rate(0.1, policy))
+    assert ringed == pytest.approx(gold_rate(0.5, policy))
+    assert suspect > 0.9 * policy.most * 0.7
+    assert shown < 0.1 * ringed
     with pytest.raises(ValueError, match="clears at least 1"):
         AskPolicy(clears=0.5)
 
