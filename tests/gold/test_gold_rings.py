@@ -108,6 +108,29 @@ def test_what_others_would_make_of_an_answer_does_not_look_at_it():
     assert sum(told) == pytest.approx(1)
 
 
+def test_before_gold_has_said_which_party_is_the_ring_nobody_is_in_it():
+    """Without any gold one of the parties is taken note of, whichever."""
+    for seed in range(4):
+        answers, accepted, n_workers = job(seed, 6)
+        found = find(answers, np.zeros_like(accepted), n_workers, RULES)
+        honest, ring = found.alike[: len(HONEST)].mean(), found.alike[len(HONEST) :].mean()
+        assert not found.member.any()
+        assert min(honest, ring) < 0.1
+        assert max(honest, ring) > 0.8
+
+
+def test_a_ring_with_luck_on_little_gold_is_not_cleared_by_it():
+    """Five gold answers of the ring's, all right: their agreement speaks against them all the same."""
+    for seed in range(3):
+        answers, accepted, n_workers = job(seed, 8, honest=HONEST[:8], n_gold=1)
+        is_gold = accepted.any(axis=1)[answers.item]
+        label = np.where(is_gold & (answers.worker >= 8), accepted.argmax(axis=1)[answers.item], answers.label)
+        lucky = Answers(answers.item, answers.worker, label, answers.submitted, answers.assignment)
+        found = find(lucky.rows(~is_gold | (answers.worker < 13)), accepted, n_workers, RULES)
+        assert not found.member.any()
+        assert found.alike.tolist() == [False] * 8 + [True] * 8
+
+
 def test_a_ring_that_makes_the_consensus_is_suspended_on_little_gold_and_says_with_whom():
     """Two of five items the ring has to itself, and on the others it is as many as the honest."""
     caught = wronged = 0

@@ -33,8 +33,11 @@ async def end(house, job):
 
 
 async def labels(house, job):
+    """Return the labels that answers speak for: one of whose answers none weighs any more keeps its last, at 0."""
     return await house.rows(
-        "SELECT item_no, label, probabilities, confidence, n_answers FROM consensus WHERE job_no = $1 ORDER BY 1", job
+        """SELECT item_no, label, probabilities, confidence, n_answers FROM consensus
+           WHERE job_no = $1 AND n_answers > 0 ORDER BY 1""",
+        job,
     )
 
 
