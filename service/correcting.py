@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from gold.bank import Accepted, GoldFact, GoldVersion, follow
-from service.plain_words import NOT_BLANK, cut, shown
+from service.plain_words import NOT_BLANK, cut, one_of, shown
 from service.shape import Wrong
 from service.store.gold import GoldRow, NewVersion
 
@@ -102,7 +102,7 @@ def wrong_accepted(accepted: Sequence[AcceptedBecause], where: str, labels: Sequ
     """Return what is wrong with the label values that a gold item is to accept, of which there are some."""
     given = [entry.label for entry in accepted]
     wrong = [
-        Wrong(f"{where}[{place}].label", f"expected one of the job's label values, got {shown(label)}")
+        Wrong(f"{where}[{place}].label", f"expected {one_of(labels)}, got {shown(label)}")
         for place, label in enumerate(given)
         if label not in labels
     ]

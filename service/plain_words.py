@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import inspect
 
 _LONGEST = 60
+_NAMED = 10
 NOT_BLANK = r"\S"
 """The pattern of a text that says something."""
 
@@ -46,6 +48,12 @@ def _digits(value: int) -> str:
 def cut(text: str) -> str:
     """Cut a text short, for a message."""
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def one_of(values: Sequence[str]) -> str:
+    """Name what may be chosen from, as a message does: the first few, each cut short."""
+    named = ", ".join(cut(value) for value in values[:_NAMED])
+    return f"one of {named}{' and others' if len(values) > _NAMED else ''}"
 
 
 def describe(kind: inspect.Type) -> str:  # noqa: C901, PLR0911 - one case a type

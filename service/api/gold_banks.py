@@ -27,9 +27,10 @@ from service.api.gold import (
     view,
 )
 from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
-from service.api.problems import Refusal
+from service.api.problems import Refusal, named
 from service.api.routes import By, Given, about
 from service.api.uploads import FORMS, LARGEST_UPLOAD, received, refuse_bad_lines, scratch
+from service.shape import Wrong
 from service.spec import BankName, Choice
 from service.spec_reading import LARGEST_SPEC
 from service.store import gold_banks, items
@@ -37,6 +38,7 @@ from service.store.gold_banks import Bank, BankItem
 from service.upload.line import GoldLine
 from service.upload.reading import read_upload
 
+_JOB_ID = "job_"
 BankPath = Annotated[str, PathParameter(description="the bank's name")]
 
 
@@ -89,6 +91,9 @@ class Imported(Struct, frozen=True):
 async def create_bank(request: Request[Any, Any, Any], service: Given, caller: By) -> Response[BankView]:
     """Make a bank for jobs of one kind, by the task that their specs have: the same label values and fields."""
     new = await read_json(request, NewBank)
+    if new.name.startswith(_JOB_ID):
+        wrong = Wrong("name", f"expected a name that begins otherwise than {_JOB_ID}, which a job's id does")
+        raise Refusal("invalid-content", f"The body is not valid: {wrong}", errors=named([wrong]))
     task = msgspec.json.decode(msgspec.json.encode(new.task))  # in the types that are stored
     spec_of(task)
     async with service.pool.acquire() as conn, conn.transaction():

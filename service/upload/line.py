@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-from service.plain_words import cut, shown
+from service.plain_words import cut, one_of, shown
 from service.shape import Wrong, unstorable
 from service.spec import MANY_ASSIGNMENTS, Show, Spec
 from service.workpage.room import Room
@@ -152,7 +152,7 @@ class LineReader:
             label, reason = (one.label, one.reason) if isinstance(one, Accepted) else (one, None)
             index = self._index.get(label)
             if index is None:
-                wrong.append(Wrong(field, f"expected one of the job's label values, got {shown(label)}"))
+                wrong.append(Wrong(field, f"expected {one_of(list(self._index))}, got {shown(label)}"))
             elif any(entry["label"] == index for entry in entries):
                 wrong.append(Wrong(field, f"expected each label value once, got {shown(label)} again"))
             elif reason is not None and (refused := list(unstorable(reason, field))):

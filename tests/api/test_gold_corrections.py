@@ -122,6 +122,8 @@ async def test_what_cannot_be_is_refused_by_name_and_nothing_is_changed(api: Api
     assert refused.status_code == status, refused.text
     if where is not None:
         assert refused.json()["errors"][0]["field"] == where
+    if where == "corrections[1].accepted[0].label":
+        assert "expected one of cat, dog, other, got the text 'cow'" in refused.json()["detail"]
     assert all(one["version"] == 1 for one in (await api("GET", f"/jobs/{job_id}/gold")).json()["data"])
     assert await due(api, job_no) == set()
 
