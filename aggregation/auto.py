@@ -140,12 +140,10 @@ def auto(
     result = _mixed(table, clamp, members, told)
     gone = np.unique(np.concatenate([vanished(table, clamp, one.labels) for one in (result, *_heavy(result, members))]))
     if gone.size:
-        begin, foreseen = unbound(table, clamp, max_iter=pace.max_iter, tol=pace.tol, threads=threads)
-        likely = {"from": "maximum_likelihood"}
-        members += [Member({"subtypes": 1, "prior": "hardly any", **likely}, begin, foreseen)]
-        members += [member.told(likely) for member in (climbs(m, start=begin) for m in fitting)]
+        begin = unbound(table, clamp, max_iter=pace.max_iter, tol=pace.tol, threads=threads)
+        members += [climbs(m, start=begin).told({"from": "maximum_likelihood"}) for m in fitting]
         told["vanished"] = gone.tolist()
-        result = _keeping(table, clamp, members, told)
+        result = _keeping(table, clamp, members, result, told)
     warn_unless_converged(result, result.params)
     return result
 
@@ -156,13 +154,14 @@ def _heavy(result: Result, members: Sequence[Member]) -> list[Result]:
     return [member.result for member, weight in zip(members, weights, strict=True) if weight > HEAVY]
 
 
-def _keeping(table: LabelTable, clamp: Clamp, members: Sequence[Member], told: dict[str, Any]) -> Result:
-    """Average those models that keep every label value; where none does, labels are the majority's."""
+def _keeping(
+    table: LabelTable, clamp: Clamp, members: Sequence[Member], before: Result, told: dict[str, Any]
+) -> Result:
+    """Average those models that keep every label value; where none does, keep the average if it does, or the votes."""
     kept = [member for member in members if not vanished(table, clamp, member.result.labels).size]
-    if kept:
-        result = _mixed(table, clamp, kept, told)
+    for result in (_mixed(table, clamp, kept, told) if kept else before, before):
         if not vanished(table, clamp, result.labels).size:
-            return result
+            return replace(result, params={**result.params, **told})
     why = "every model leaves hardly an item to a label value that most workers gave to several"
     params = {**told, "pool": [], "labels_of": "majority", "because": why}
     return replace(majority(table, clamp), method="auto", params=params)

@@ -26,13 +26,13 @@ from aggregation.prior import Prior
 from aggregation.result import TIE, ConvergenceWarning
 
 if TYPE_CHECKING:
-    from aggregation.arrays import Floats, Ints
+    from aggregation.arrays import Ints
     from aggregation.gold import Clamp
     from aggregation.result import Result
     from aggregation.table import LabelTable
 
 # A label value that most workers gave to so many items has vanished where less than this part of them is left.
-FEWEST, LEFT = 5, 1 / 3
+FEWEST, LEFT = 5, 1 / 4
 # What each row of confusion is worth beforehand: hardly anything.
 RIGHT, WRONG = 0.5, 0.25
 
@@ -57,24 +57,13 @@ def vanished(table: LabelTable, clamp: Clamp, labels: Ints) -> Ints:
     return found
 
 
-def unbound(
-    table: LabelTable, clamp: Clamp, *, max_iter: int, tol: float, threads: int | None = None
-) -> tuple[Result, Floats]:
-    """
-    Fit with hardly any prior, from where maximum likelihood ends.
-
-    Returns
-    -------
-    Result
-    foreseen : (n_answers,) float64
-        Each answer's probability by all the others; see `cavity`.
-
-    """
+def unbound(table: LabelTable, clamp: Clamp, *, max_iter: int, tol: float, threads: int | None = None) -> Result:
+    """Fit with hardly any prior, from where maximum likelihood ends: a beginning for models that know better."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # where it ends is a beginning
+        warnings.simplefilter("ignore", ConvergenceWarning)
         likeliest = maximum_likelihood(table, clamp, max_iter=max_iter, threads=threads)
     prior = Prior.diagonal(table.n_labels, right=RIGHT, wrong=WRONG)
     with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
         fit = Bcc(table, clamp, blocks, prior)
         fit.begin(likeliest.posterior.copy())
-        return unswitch(fit, fit.climb(max_iter, tol), max_iter, tol), fit.foreseen()
+        return unswitch(fit, fit.climb(max_iter, tol), max_iter, tol)

@@ -313,7 +313,7 @@ def missed_by_most(seed, n_items=400, n_workers=30, n_labels=4, per_item=7):
     return LabelTable.from_arrays(item, worker, label, n_labels=n_labels), truth
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, 3])
 def test_auto_keeps_a_label_that_most_workers_miss(seed):
     """Every model of the pool explains it away; likelihood, begun from elsewhere, tells that it is there."""
     table, truth = missed_by_most(seed)
