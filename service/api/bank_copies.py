@@ -1,4 +1,4 @@
-"""Gold from a bank into a job: balanced over label values, the least met first, none beyond its exposures."""
+"""Gold from a bank into jobs, balanced over label values, the least met first; and which jobs have it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from typing import Annotated, Any
 
 import numpy as np
-from litestar import Request, post
+from litestar import Request, get, post
 from msgspec import Meta, Struct
 
 from gold.ask import AskPolicy, pick_for_job
@@ -15,13 +15,16 @@ from service.api.bank_supply import refuse_other_labels, telling
 from service.api.bodies import JSON, read_json
 from service.api.estimates import estimate_job
 from service.api.found import asked, find_bank, find_job
+from service.api.gold import GoldState, OnlyId
+from service.api.gold_banks import BankPath
+from service.api.paging import DEFAULT_PAGE, Cursor, Limit, Page, page_of, read_cursor, write_cursor
 from service.api.routes import By, Given, JobId, about
 from service.app import Service
-from service.lifecycle import require_takes_items
+from service.lifecycle import State, require_takes_items
 from service.spec import FromBank, Spec, read_spec
 from service.store import dues, events, gold, gold_banks, items
 from service.store.dues import Connection
-from service.store.gold_banks import Bank, Offered
+from service.store.gold_banks import Bank, Copy, Offered
 from service.store.jobs import Job
 from service.store.keys import Caller
 from service.upload.line import Accepted, GoldLine
@@ -36,6 +39,18 @@ class Copied(Struct, frozen=True):
     bank: str
     version: Annotated[int, Meta(description="of the bank, as it was copied from")]
     gold_missing: Annotated[int, Meta(description="gold items that the job's next HITs still lack")]
+
+
+class CopyView(Struct, frozen=True):
+    """A bank's gold in a job."""
+
+    external_id: str
+    job_id: str
+    name: Annotated[str, Meta(description="the job's")]
+    job_state: State
+    state: Annotated[GoldState, Meta(description="of the gold in the job")]
+    version: Annotated[int, Meta(description="of the gold in the job, which counts for itself")]
+    bank_version: Annotated[int, Meta(description="of the bank's item, as it was copied")]
 
 
 @post(
@@ -116,4 +131,41 @@ def _accepted(one: Offered, bank: Bank) -> list[str | Accepted]:
     return [Accepted(name, why) for name, why in zip(_names(one, bank), reasons, strict=True)]
 
 
-HANDLERS = [copy_gold]
+@get(
+    "/gold-banks/{bank:str}/copies",
+    operation_id="listBankCopies",
+    summary="List where a bank's gold is",
+    **about("jobs:read", "not-found"),
+)
+async def list_copies(
+    service: Given,
+    caller: By,
+    bank: BankPath,
+    external_id: OnlyId = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_PAGE,
+) -> Page[CopyView]:
+    """List the jobs that a bank's gold was copied into, item by item: what is corrected in the bank is not in them."""
+    number, job_no = read_cursor("bank-copies", cursor, -1, -1)
+    only = None if external_id is None else external_id.replace("\0", "\ufffd")  # which no id has
+    async with service.pool.acquire() as conn:
+        found = await find_bank(conn, caller, bank)
+        rows = await gold_banks.copies(
+            conn, found.bank_no, after=(int(number), int(job_no)), external_id=only, limit=limit + 1
+        )
+    return page_of(rows, limit, _view, lambda row: write_cursor("bank-copies", row.bank_item, row.job_no))
+
+
+def _view(row: Copy) -> CopyView:
+    return CopyView(
+        external_id=row.external_id,
+        job_id=row.job_id,
+        name=row.name,
+        job_state=row.job_state,  # type: ignore[arg-type]
+        state=row.state,  # type: ignore[arg-type]
+        version=row.version,
+        bank_version=row.bank_version,
+    )
+
+
+HANDLERS = [copy_gold, list_copies]

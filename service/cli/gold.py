@@ -22,6 +22,7 @@ _BANK = click.argument("bank", metavar="BANK")
 _WHERE = click.argument("where", metavar="JOB|BANK")
 _GOLD = click.argument("external_id", metavar="GOLD")
 _CAUSE = click.option("--reason", "cause", required=True, help="Why; it is kept with the version.")
+_IN_JOBS = click.option("--in-jobs", is_flag=True, help="Of a bank's gold: in every job that has it too.")
 _JOB_ID = "job_"
 
 
@@ -78,30 +79,33 @@ def show(api: Api, where: str, external_id: str | None) -> None:
 @_GOLD
 @ACCEPT
 @_CAUSE
+@_IN_JOBS
 @with_api
-def edit(api: Api, where: str, external_id: str, accept: tuple[str, ...], cause: str) -> None:
+def edit(api: Api, where: str, external_id: str, accept: tuple[str, ...], cause: str, *, in_jobs: bool) -> None:
     """Put other accepted label values in force. In a job, everybody is scored again."""
-    _correct(api, where, {"external_id": external_id, "cause": cause, "accepted": read_accepted(accept)})
+    _correct(api, where, in_jobs, {"external_id": external_id, "cause": cause, "accepted": read_accepted(accept)})
 
 
 @gold.command()
 @_WHERE
 @_GOLD
 @_CAUSE
+@_IN_JOBS
 @with_api
-def retire(api: Api, where: str, external_id: str, cause: str) -> None:
+def retire(api: Api, where: str, external_id: str, cause: str, *, in_jobs: bool) -> None:
     """Ask it no more; what was answered counts on."""
-    _correct(api, where, {"external_id": external_id, "cause": cause, "state": "retired"})
+    _correct(api, where, in_jobs, {"external_id": external_id, "cause": cause, "state": "retired"})
 
 
 @gold.command()
 @_WHERE
 @_GOLD
 @_CAUSE
+@_IN_JOBS
 @with_api
-def exclude(api: Api, where: str, external_id: str, cause: str) -> None:
+def exclude(api: Api, where: str, external_id: str, cause: str, *, in_jobs: bool) -> None:
     """Have it count for nobody. In a job, what it wrongly cost is forgiven."""
-    _correct(api, where, {"external_id": external_id, "cause": cause, "state": "excluded"})
+    _correct(api, where, in_jobs, {"external_id": external_id, "cause": cause, "state": "excluded"})
 
 
 @gold.command()
@@ -128,6 +132,23 @@ def flags(api: Api, where: str) -> None:
     if not told["gold"] and not told["bias"]:
         over = "" if _is_job(where) else f", {told['answers']} in {told['jobs']} jobs"
         api.console.print(f"Nothing is flagged; {told['tested']} gold items have answers{over}.")
+
+
+@gold.command()
+@_BANK
+@click.argument("external_id", metavar="[GOLD]", required=False)
+@with_api
+def copies(api: Api, bank: str, external_id: str | None) -> None:
+    """List the jobs that have a bank's gold, or one item of it, and whether they still ask it."""
+    rows = list(api.every(f"{_path(bank)}/copies", **({} if external_id is None else {"external_id": external_id})))
+    if api.as_json:
+        write_json(rows)
+        return
+    table = Table("gold", "job", "the job is", "the gold is", "version", "copied from", box=None, pad_edge=False)
+    for row in rows:
+        versions = str(row["version"]), f"version {row['bank_version']}"
+        table.add_row(row["external_id"], row["job_id"], row["job_state"], row["state"], *versions)
+    api.console.print(table)
 
 
 @gold.command()
@@ -189,15 +210,23 @@ def _path(where: str) -> str:
     return f"/{'jobs' if _is_job(where) else 'gold-banks'}/{quote(where, safe='')}"
 
 
-def _correct(api: Api, where: str, correction: dict[str, Any]) -> None:
+def _correct(api: Api, where: str, in_jobs: bool, correction: dict[str, Any]) -> None:
+    if in_jobs and _is_job(where):
+        raise click.UsageError("--in-jobs is for the gold of a bank.")
     path = f"{_path(where)}/{'gold/corrections' if _is_job(where) else 'corrections'}"
-    done = api("POST", path, json={"corrections": [correction]})
+    done = {where: api("POST", path, json={"corrections": [correction]})}
+    if in_jobs:
+        # The bank first: what jobs copy from it meanwhile is right.
+        for copy in list(api.every(f"{_path(where)}/copies", external_id=correction["external_id"])):
+            job_id = copy["job_id"]
+            done[job_id] = api("POST", f"{_path(job_id)}/gold/corrections", json={"corrections": [correction]})
     if api.as_json:
-        write_json(done)
+        write_json(done if in_jobs else done[where])
         return
-    (row,) = done["gold"]
-    what = f"is {row['state']}, version {row['version']}" if done["changed"] else "was so already"
-    api.console.print(f"{row['external_id']} {what}.")
+    for place, told in done.items():
+        (row,) = told["gold"]
+        what = f"is {row['state']}, version {row['version']}" if told["changed"] else "was so already"
+        api.console.print(f"{row['external_id']} {what}{f' in {place}' if in_jobs else ''}.")
 
 
 def _say(api: Api, bank: dict[str, Any]) -> None:

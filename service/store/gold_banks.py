@@ -83,6 +83,12 @@ FROM gold_bank_item i WHERE i.bank_no = $1 AND i.state = 'asked'
     AND NOT EXISTS (SELECT FROM item t WHERE t.job_no = $2 AND t.external_id = i.external_id)
 ORDER BY i.bank_item
 """
+_COPIES = """
+SELECT g.bank_item, g.job_no, i.external_id, j.job_id, j.name, j.state, g.state, g.version, g.bank_version
+FROM gold g JOIN gold_bank_item i USING (bank_no, bank_item) JOIN job j USING (job_no)
+WHERE g.bank_no = $1 AND (g.bank_item, g.job_no) > ($2, $3) AND ($4::text IS NULL OR i.external_id = $4)
+ORDER BY g.bank_item, g.job_no LIMIT $5
+"""
 _ORIGIN = """
 UPDATE gold g SET bank_no = $2, bank_item = c.bank_item, bank_version = c.version
 FROM unnest($3::text[], $4::int4[], $5::int4[]) AS c (external_id, bank_item, version)
@@ -118,6 +124,20 @@ class Offered(Struct, frozen=True):
     version: int
     accepted: list[dict[str, Any]]
     exposures: int
+
+
+class Copy(Struct, frozen=True):
+    """A copy of a bank's item in a job. state, version: of the job's gold; bank_version: that it was copied from."""
+
+    bank_item: int
+    job_no: int
+    external_id: str
+    job_id: str
+    name: str
+    job_state: str
+    state: str
+    version: int
+    bank_version: int
 
 
 class DifferingLine(Struct, frozen=True):
@@ -190,6 +210,13 @@ async def save(conn: Connection, bank_no: int, changed: Sequence[NewVersion], *,
 async def offered(conn: Connection, bank_no: int, job_no: int) -> list[Offered]:
     """Return what of a bank may go into a job."""
     return [Offered(*row) for row in await conn.fetch(_OFFERED, bank_no, job_no)]
+
+
+async def copies(
+    conn: Connection, bank_no: int, *, after: tuple[int, int], external_id: str | None, limit: int
+) -> list[Copy]:
+    """Return the copies of a bank's items, or of one, in jobs, after (item, job)."""
+    return [Copy(*row) for row in await conn.fetch(_COPIES, bank_no, *after, external_id, limit)]
 
 
 async def keep_origin(conn: Connection, job_no: int, bank_no: int, copied: Sequence[Offered]) -> None:

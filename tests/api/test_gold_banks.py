@@ -90,6 +90,40 @@ async def test_a_spec_takes_gold_from_a_bank_at_launch_balanced_and_says_which_v
     assert any(f"9 gold items copied from the bank {name}, version 2" in event["message"] for event in events)
 
 
+async def test_where_a_banks_gold_is_is_listed_item_by_item_and_a_job_keeps_its_own(api: Api) -> None:
+    name = await make(api, lines(3))
+    jobs = [await api.job_with_items(1) for _ in range(2)]
+    for job_id, count in zip(jobs, (3, 3), strict=True):
+        await api("POST", f"/jobs/{job_id}/gold/from-bank", json={"bank": name, "count": count})
+    out = {"corrections": [{"external_id": "g-1", "cause": "leaked", "state": "retired"}]}
+    for where in (f"/gold-banks/{name}", f"/jobs/{jobs[1]}/gold"):
+        assert (await api("POST", f"{where}/corrections", json=out)).status_code == 200
+    path, seen, cursor = f"/gold-banks/{name}/copies", [], None
+    while True:
+        page = (await api("GET", path, params={"limit": 2} | ({"cursor": cursor} if cursor else {}))).json()
+        seen += [(one["external_id"], one["job_id"], one["state"], one["version"]) for one in page["data"]]
+        if (cursor := page["next"]) is None:
+            break
+    assert seen == [
+        (f"g-{n}", job_id, *(("retired", 2) if (n, job_id) == (1, jobs[1]) else ("asked", 1)))
+        for n in range(3)
+        for job_id in jobs
+    ]
+    [only, _] = (await api("GET", path, params={"external_id": "g-1"})).json()["data"]
+    assert only == {
+        "external_id": "g-1",
+        "job_id": jobs[0],
+        "name": "Pets",
+        "job_state": "draft",
+        "state": "asked",
+        "version": 1,
+        "bank_version": 1,
+    }
+    assert (await api("GET", path, params={"external_id": "\0"})).json()["data"] == []
+    stranger = await api.as_key("jobs:read", team=new_id("team", api.service.clock))
+    assert (await stranger("GET", path)).status_code == 404
+
+
 async def test_an_estimate_counts_what_the_bank_will_give_at_launch(api: Api) -> None:
     name = await make(api, lines(6))
     spec = SPEC | {"bundle": {"items": 2, "gold": 1}, "gold": {"bank": name}}

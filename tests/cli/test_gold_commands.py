@@ -59,6 +59,28 @@ async def test_flags_of_a_bank_name_the_jobs_and_what_to_do(shell: Shell) -> Non
     assert (lost.exit_code, lost.stderr) == (1, "assay: There is no such gold bank.\n")
 
 
+async def test_gold_of_a_bank_is_corrected_in_every_job_that_has_it(shell: Shell) -> None:
+    assert (await shell("gold", "create", "spread", PETS)).exit_code == 0
+    assert (await shell("gold", "import", "spread", GOLD)).exit_code == 0
+    jobs = [(await shell("job", "create", PETS, "--items", ITEMS)).stdout.strip() for _ in range(2)]
+    for job_id in jobs:
+        assert (await shell("gold", "copy", job_id, "spread")).exit_code == 0
+    [gold, *_] = [row["external_id"] for row in await shell.json("gold", "list", "spread")]
+    retire = ("gold", "retire", "spread", gold, "--reason", "it leaked")
+    assert (await shell(*retire)).output == f"{gold} is retired, version 2.\n", "in the bank alone"
+    everywhere = (await shell(*retire, "--in-jobs")).output.splitlines()
+    assert everywhere == [
+        f"{gold} was so already in spread.",
+        *(f"{gold} is retired, version 2 in {job_id}." for job_id in jobs),
+    ]
+    assert all("already" in line for line in (await shell(*retire, "--in-jobs")).output.splitlines())
+    told = [(row["job_id"], row["state"]) for row in await shell.json("gold", "copies", "spread", gold)]
+    assert told == [(job_id, "retired") for job_id in jobs]
+    assert jobs[0] in (await shell("gold", "copies", "spread")).output
+    wrong = await shell("gold", "retire", jobs[0], gold, "--reason", "x", "--in-jobs")
+    assert (wrong.exit_code, "--in-jobs is for the gold of a bank." in wrong.stderr) == (2, True)
+
+
 async def test_candidates_are_looked_at_accepted_and_refused(shell: Shell) -> None:
     job_id, bank = await answered(shell.api), await make(shell.api, [])
     shown = (await shell("gold", "candidates", job_id)).output
