@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aggregation.arrays import Floats
     from aggregation.table import LabelTable
 
 # Pseudo-counts of a row where a method learns no confusion: the prior of `Prior.default`.
 RIGHT, WRONG = 4.0, 1.0
+# Cells that are held at once.
+PART = 4_000_000
+
+
+def confusions(table: LabelTable, posterior: Floats) -> Iterator[Floats]:
+    """
+    Count answers by the labels that a posterior gives, for some workers after others, (n_some, true, answered).
+
+    For methods that learn no confusion; rows are smoothed towards a worker who is right four times in five. Of all
+    workers at once there may be more than memory holds.
+    """
+    n_labels = table.n_labels
+    some = max(PART // n_labels**2, 1)
+    by_worker = np.argsort(table.worker, kind="stable")
+    ends = np.searchsorted(table.worker[by_worker], np.arange(0, table.n_workers + some, some))
+    item, label = table.item[by_worker], table.label[by_worker].astype(np.int64)
+    worker = table.worker[by_worker]
+    for number, (begin, end) in enumerate(pairwise(ends.tolist())):
+        first = number * some
+        last = min(first + some, table.n_workers)
+        cell, items = (worker[begin:end] - first) * n_labels + label[begin:end], item[begin:end]
+        counts = np.full((last - first, n_labels, n_labels), WRONG / (n_labels - 1))
+        for true in range(n_labels):
+            counts[:, true, true] = RIGHT
+            given = np.bincount(cell, posterior[items, true], (last - first) * n_labels)
+            counts[:, true] += given.reshape(-1, n_labels)
+        yield counts / counts.sum(axis=2, keepdims=True)
 
 
 def confusion_of(table: LabelTable, posterior: Floats) -> Floats:
-    """
-    Count answers by the labels that a posterior gives, (n_workers, true, answered); rows sum to 1.
-
-    For methods that learn no confusion; rows are smoothed towards a worker who is right four times in five.
-    """
-    n_labels = table.n_labels
-    counts = np.full((table.n_workers, n_labels, n_labels), WRONG / (n_labels - 1))
-    counts[:, np.arange(n_labels), np.arange(n_labels)] = RIGHT
-    by_answer = counts.transpose(0, 2, 1)
-    np.add.at(by_answer, (table.worker, table.label), posterior[table.item])
-    matrices: Floats = counts / counts.sum(axis=2, keepdims=True)
-    return matrices
+    """Give the matrices of all workers, (n_workers, true, answered); see `confusions`."""
+    shape = (0, table.n_labels, table.n_labels)
+    return np.concatenate([np.empty(shape), *confusions(table, posterior)])
 
 
 def expected_cost(confusion: Floats, prevalence: Floats) -> Floats:

@@ -184,18 +184,28 @@ def _worker_columns(answers: Answers, result: Result) -> dict[str, Any]:
     right = np.bincount(table.worker, result.calibrated[table.item, table.label], minlength=table.n_workers)
     trust = believe(np.minimum(right, given), given)
     low, high = trust.interval()
-    confusion = quality.confusion_of(table, result.posterior) if result.confusion is None else result.confusion
+    matrices = quality.confusions(table, result.posterior) if result.confusion is None else [result.confusion]
+    wide = len(answers.labels) > _WIDEST
+    worth, shown = [], []
+    for some in matrices:
+        cost, value = quality.expected_cost(some, result.prevalence), quality.quality(some, result.prevalence)
+        worth.append((cost, value, quality.spammer_score(some)))
+        shown += [] if wide else [some]
+    cost, value, spammer = (np.concatenate(column) for column in zip(*worth, strict=True))
     columns: dict[str, Any] = {
         "worker": answers.workers,
         "answers": given,
         "accuracy": trust.mean,
         "accuracy_low": low,
         "accuracy_high": high,
-        "expected_cost": quality.expected_cost(confusion, result.prevalence),
-        "quality": quality.quality(confusion, result.prevalence),
-        "spammer_score": quality.spammer_score(confusion),
+        "expected_cost": cost,
+        "quality": value,
+        "spammer_score": spammer,
     }
-    if len(answers.labels) <= _WIDEST:
+    if wide:
+        _note(f"confusion matrices are left out of the workers: {len(answers.labels)} label values are over {_WIDEST}")
+    else:
+        confusion = np.concatenate(shown)
         for true, name in enumerate(answers.labels):
             for answered, other in enumerate(answers.labels):
                 columns[f"{name} answered {other}"] = confusion[:, true, answered]

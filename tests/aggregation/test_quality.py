@@ -33,3 +33,16 @@ def test_confusion_is_counted_for_methods_without_any():
     counted = quality.confusion_of(table, aggregate(table).posterior)
     np.testing.assert_allclose(counted, aggregate(table).confusion, atol=1e-6)
     assert counted.sum(axis=2) == pytest.approx(1)
+
+
+def test_confusion_is_counted_for_some_workers_after_others(monkeypatch):
+    """All of three thousand workers over a thousand labels would take 24 GB."""
+    table, _ = simulate(n_items=50, n_workers=7)
+    posterior = aggregate(table).posterior
+    whole = quality.confusion_of(table, posterior)
+    monkeypatch.setattr(quality, "PART", 18)
+    parts = list(quality.confusions(table, posterior))
+    assert [len(part) for part in parts] == [2, 2, 2, 1]
+    np.testing.assert_allclose(np.concatenate(parts), whole)
+    none = table.keep(np.zeros(table.n_answers, dtype=bool))
+    np.testing.assert_allclose(quality.confusion_of(none, posterior)[:, 0], [[0.8, 0.1, 0.1]] * 7)
