@@ -107,10 +107,11 @@ def find(answers: Answers, accepted: Bools, n_workers: int, rules: Rules) -> Rin
             gain, against = min(fit.evidence - alone.evidence, model.gain(fit.member)), fit.member @ on_gold
             if gain < np.log(SURE / (1 - SURE)) + np.log(1 / BASE_RATE - 1):
                 continue
+            sharers = model.sharers(fit.member)
             if against > np.log(rules.corroboration):
-                member, alike, evidence = fit.member, fit.member > 0.5, gain
+                member, alike, evidence = sharers, sharers > 0.5, gain
             elif against > -np.log(rules.gold_height):
-                member, alike, evidence = np.zeros(n_workers), fit.member > 0.5, 0.0
+                member, alike, evidence = np.zeros(n_workers), sharers > 0.5, 0.0
         votes[model.answered] = model.votes(member)
     return Ring(member, alike, votes, evidence)
 

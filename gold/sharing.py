@@ -65,6 +65,7 @@ class Sharing:
         self.n_workers, self.n_labels = n_workers, accepted.shape[1]
         self.n_given = np.bincount(self.worker, minlength=n_workers)
         self.active = self.n_given > 0
+        self._clicks = -self.n_given * np.log(self.n_labels)
         self.cell = self.worker * self.n_labels + self.label
         self.place = self.item * self.n_labels + self.label
         self.accepted = accepted[self.answered].T
@@ -87,7 +88,7 @@ class Sharing:
 
     def clickers(self, fit: Fit) -> Floats:
         """Begin with whom the consensus speaks against: how probably a random clicker each worker is."""
-        return self._chance(-self.n_given * np.log(self.n_labels) - fit.apart, SHARE)
+        return self._chance(self._clicks - fit.apart, SHARE)
 
     def votes(self, member: Floats) -> Floats:
         """Count members' answers by answered item and label value, (n_answered_items, n_labels)."""
@@ -115,11 +116,19 @@ class Sharing:
         of_items = _log_sum(self.votes(member).T * swing) - np.log(self.n_labels)
         return float(of_items.sum() + member @ self.n_given * np.log(self.n_labels * stray_of(self.n_labels)))
 
+    def sharers(self, member: Floats) -> Floats:
+        """Say who shares, of these members: each's answers must be the others', and not those of a random clicker."""
+        return np.minimum(member, self._chance(self._as_member(member) - self._clicks, SHARE))
+
     def _members(self, member: Floats, apart: Floats) -> Floats:
         """Judge anew who is a member."""
         share = (member.sum() + SHARE * WORKERS) / (np.count_nonzero(self.active) + WORKERS)
+        return self._chance(self._as_member(member) - apart, share)
+
+    def _as_member(self, member: Floats) -> Floats:
+        """Sum log probabilities of each worker's answers were they a member, by the other members' answers."""
         told = foretold(self.votes(member), self.item, self.label, member[self.worker])
-        return self._chance(np.bincount(self.worker, np.log(told), minlength=self.n_workers) - apart, share)
+        return _sums(self.worker, np.log(told), self.n_workers)
 
     def _chance(self, log_ratio: Floats, share: float) -> Floats:
         log_odds = np.clip(log_ratio + np.log(share) - np.log1p(-share), -30, 30)
