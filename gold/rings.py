@@ -146,8 +146,8 @@ class Tie(Struct, frozen=True):
     def reason(self) -> str:
         """Say it in a sentence."""
         return (
-            f"Shares answers with {self.n_peers} others, by all that is known: {self.alike} of {self.met} are theirs, "
-            f"where a good worker would have given {self.usual:.0f} of these."
+            f"Shares answers with {self.n_peers} others: {self.alike} of the {self.met} to items that another of them "
+            f"answered are theirs, where a good worker would have given {self.usual:.0f} of these."
         )
 
 

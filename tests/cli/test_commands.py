@@ -329,6 +329,7 @@ async def test_a_person_has_the_last_word_on_a_worker(shell: Shell) -> None:
             worker,
             {
                 "automation": [sign | {"peer": "worker_x"}],
+                "ring": {"others": ["worker_y", "worker_z"]},
                 "accuracy": {"mean": 0.95, "low": 0.9, "high": 0.98},
                 "gold": {"right": 20, "total": 20},
                 "chance_bad": 0.0,
@@ -347,8 +348,9 @@ async def test_a_person_has_the_last_word_on_a_worker(shell: Shell) -> None:
     released = (await shell("trust", "release", job_id, worker)).output.splitlines()
     assert released[0].startswith(f"{worker} is probation by the policy.")
     assert released[1] == "Accuracy 95%, 90% to 98%; gold 20 of 20; bad with a chance of 0.0%."
-    assert released[2] == "Sign of automation: Too fast. The other worker: worker_x."
-    assert [line.split("  ")[1].split(":")[0] for line in released[3:]] == [
+    assert released[2] == "Shares answers with worker_y, worker_z, most of all."
+    assert released[3] == "Sign of automation: Too fast. The other worker: worker_x."
+    assert [line.split("  ")[1].split(":")[0] for line in released[4:]] == [
         "probation by policy",
         "trusted by person",
         "suspended by person",
