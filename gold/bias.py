@@ -83,7 +83,8 @@ def _advice(label: str, n: int, misses: int, claimed: float, instead: str) -> st
     return (
         f"The consensus gets {n - misses} of {n} gold items of label value {label} right and claims "
         f"{claimed:.0%}; most of the "
-        f"others it takes for label value {instead}. More answers will not mend it: say in the guidelines how "
+        f"others it takes for label value {instead}. Where this gold is flagged too, look at it first. Otherwise more "
+        "answers will not mend it: say in the guidelines how "
         f"the two are told "
         "apart, give examples, add gold of both, and have items between them decided by a person."
     )

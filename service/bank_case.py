@@ -9,7 +9,7 @@ import numpy as np
 
 from gold.evidence import Answers
 from service.case import Bools, Floats
-from service.store.bank_answers import CopiedTo, Met
+from service.store.bank_answers import CopiedTo, Integers, Met
 from service.store.gold_banks import Bank, BankItem
 
 
@@ -85,7 +85,8 @@ class BankCase:
         return Answers(met.item, met.worker, met.label, met.submitted, np.arange(met.item.size))
 
 
-def _first_met(met: Met) -> np.typing.NDArray[np.int64]:
+def _first_met(met: Met) -> Integers:
+    """Return the rows of a worker's last answer to an item in the first job in which they met it, in order."""
     pair = met.item * (int(met.worker.max(initial=0)) + 1) + met.worker
     pairs, first, at = np.unique(pair, return_index=True, return_inverse=True)
     kept = np.flatnonzero(met.job == met.job[first[at]])
