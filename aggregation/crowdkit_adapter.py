@@ -43,6 +43,8 @@ def crowdkit(table: LabelTable, clamp: Clamp, *, name: str, **options: Any) -> R
 
     Raises
     ------
+    ImportError
+        crowd-kit is not installed.
     ValueError
         crowd-kit has no such classifier, or it cannot take this table or these options.
 
@@ -67,8 +69,17 @@ def crowdkit(table: LabelTable, clamp: Clamp, *, name: str, **options: Any) -> R
     )
 
 
+def _imported(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"{PREFIX} models need crowd-kit, and {error.name} is missing: pip install crowd-kit"
+        ) from error
+
+
 def _predict(table: LabelTable, clamp: Clamp, name: str, options: dict[str, Any], posterior: Floats) -> Floats:
-    pd, models = import_module("pandas"), import_module("crowdkit.aggregation")
+    pd, models = _imported("pandas"), _imported("crowdkit.aggregation")
     frame = pd.DataFrame({"task": table.item, "worker": table.worker, "label": table.label.astype(np.int64)})
     try:
         model = getattr(models, name)(**options)
