@@ -55,6 +55,7 @@ def aggregate(
     # --help need not wait for arrow
     from aggregation.watching import compiling_watched  # noqa: PLC0415
     from service.cli import answer_files, columns  # noqa: PLC0415
+    from service.cli.chosen import chosen  # noqa: PLC0415
     from service.cli.progress import progress  # noqa: PLC0415
 
     called = _called(names)
@@ -88,6 +89,8 @@ def aggregate(
         return
     for name, value in summary.items():
         click.echo(f"{name:12} {_shown(value)}")
+    for reason in chosen(result.params):
+        click.echo(reason)
     if out is None:
         click.echo("Name a file with --out to keep the labels.", err=True)
 

@@ -74,6 +74,19 @@ def test_labels_and_workers_are_written_and_scored(crowd):
     assert {"expected_cost", "quality", "spammer_score", "no answered yes"} <= workers.keys()
 
 
+def test_what_auto_chose_and_why_is_said(crowd):
+    folder, table, _ = crowd
+    pool = aggregate(table, "auto").params["pool"]
+    lines = run(folder / "labels.csv").stdout.splitlines()
+    assert [line for line in lines if line.startswith("chosen ")] == [
+        f"chosen       {model['weight']:.0%} the model with {name}: "
+        f"it foresees an answer with a chance of {np.exp(model['foresees']):.4f}"
+        for model, name in zip(pool, ("no subtypes", "3 subtypes of each label"), strict=True)
+    ]
+    assert lines[-1].startswith("majority     overruled on ")
+    assert "chosen" not in run(folder / "labels.csv", "--method", "wawa").stdout
+
+
 def test_truth_says_nothing_before_the_result_is_final(crowd, tmp_path):
     """A true label that nobody gave is no label of the model: it was missed, and nothing else changes."""
     folder, _, truth = crowd
