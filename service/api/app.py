@@ -66,8 +66,6 @@ async def _answer_options(request: Request[Any, Any, Any]) -> Response[None] | N
         return None
     path = request.scope["path_template"]
     methods = {method for route in request.app.routes if route.path_format == path for method in route.methods}
-    if "GET" in methods:
-        methods.add("HEAD")
     return Response(None, status_code=204, headers={"Allow": ", ".join(sorted(methods))})
 
 

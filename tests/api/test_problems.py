@@ -49,7 +49,7 @@ async def test_what_is_not_there_is_a_404(api: Api, path: str) -> None:
 async def test_a_method_that_a_path_does_not_have_is_a_405_that_names_those_it_has(api: Api) -> None:
     refused = await api("PUT", "/jobs")
     problem(refused, 405)
-    assert {"GET", "POST"} <= set(refused.headers["allow"].split(", "))
+    assert {"GET", "HEAD", "POST"} <= set(refused.headers["allow"].split(", "))
 
 
 async def test_options_tells_all_methods_of_a_path(api: Api) -> None:
