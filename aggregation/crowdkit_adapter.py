@@ -52,8 +52,13 @@ def crowdkit(table: LabelTable, clamp: Clamp, *, name: str, **options: Any) -> R
     if name not in NAMES:
         raise ValueError(f"unknown model {PREFIX}{name}: choose one of {', '.join(PREFIX + known for known in NAMES)}")
     posterior, prevalence = shares(table, clamp)
+    converged = True
+    params: dict[str, Any] = {"options": options}
     if table.n_answers:
-        posterior = clamp.apply(_predict(table, clamp, name, options, posterior.copy()))
+        probabilities, model = _predict(table, clamp, name, options, posterior.copy())
+        posterior = clamp.apply(probabilities)
+        if history := getattr(model, "loss_history_", None):  # of a model that stops at a tolerance
+            converged, params = len(history) < model.n_iter, params | {"steps": len(history)}
         free = (table.answers_per_item > 0) & ~clamp.known
         prevalence = posterior[free].mean(axis=0) if free.any() else prevalence
     return Result(
@@ -63,9 +68,9 @@ def crowdkit(table: LabelTable, clamp: Clamp, *, name: str, **options: Any) -> R
         prevalence=prevalence,
         objective=np.zeros(0),
         n_iter=0,
-        converged=True,
+        converged=converged,
         method=PREFIX + name,
-        params={"options": options},
+        params=params,
     )
 
 
@@ -78,7 +83,10 @@ def _imported(name: str) -> Any:
         ) from error
 
 
-def _predict(table: LabelTable, clamp: Clamp, name: str, options: dict[str, Any], posterior: Floats) -> Floats:
+def _predict(
+    table: LabelTable, clamp: Clamp, name: str, options: dict[str, Any], posterior: Floats
+) -> tuple[Floats, Any]:
+    """Give the probabilities, and the model that crowd-kit fitted."""
     pd, models = _imported("pandas"), _imported("crowdkit.aggregation")
     frame = pd.DataFrame({"task": table.item, "worker": table.worker, "label": table.label.astype(np.int64)})
     try:
@@ -105,4 +113,4 @@ def _predict(table: LabelTable, clamp: Clamp, name: str, options: dict[str, Any]
         except Exception as error:  # crowd-kit raises what its dependencies do
             raise ValueError(f"{PREFIX}{name} cannot aggregate this table: {error}") from error
     total = posterior.sum(axis=1, keepdims=True)
-    return np.where(total > 0, posterior / np.where(total > 0, total, 1.0), 1 / table.n_labels)
+    return np.where(total > 0, posterior / np.where(total > 0, total, 1.0), 1 / table.n_labels), model

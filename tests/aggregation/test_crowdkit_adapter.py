@@ -26,6 +26,14 @@ def test_what_crowdkit_does_not_have_is_refused():
         aggregate(table, "crowdkit:DawidSkene", magic=1)
 
 
+def test_that_a_model_of_theirs_was_stopped_before_it_converged_is_told():
+    table, _ = simulate(n_items=60, n_workers=8)
+    stopped, arrived = (aggregate(table, "crowdkit:DawidSkene", n_iter=n) for n in (2, 200))
+    assert (stopped.converged, stopped.params["steps"]) == (False, 2)
+    assert arrived.converged
+    assert 2 < arrived.params["steps"] < 200
+
+
 def test_the_package_does_not_import_crowdkit_or_numba():
     code = "import sys, aggregation; print({'crowdkit', 'numba', 'pandas', 'scipy'} & set(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
