@@ -2,8 +2,8 @@
 
 Gold: `bank` (facts and versions), `choose` and `ask` (which, and when), `candidates`, `suspicion`, `bias`.
 Workers: `score` and `trust` (what gold says), `evidence`, `sequential`, `standing` and `rescore` (the test and the
-states), `worth` (who rests), `earlier`, `automation`, `drift`, `active` and `reliability` (the report). Rules:
-`operating` (what they do) and `dry_run`.
+states), `rings` and `sharing` (who shares answers), `worth` (who rests), `earlier`, `automation`, `drift`, `active` and
+`reliability` (the report). Rules: `operating` (what they do) and `dry_run`.
 """
 
 from gold.ask import AskPolicy

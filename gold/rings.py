@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 BASE_RATE, SURE = 0.1, 0.95
 # Share of the workers that a ring may be.
 MOST = 0.75
+# Where confusion matrices would have more cells together, nothing is looked for: they would not fit in memory.
+MOST_CELLS = 20_000_000
 # Of a member's accomplices, so many are named.
 MOST_PEERS = 5
 
@@ -95,7 +97,7 @@ def find(answers: Answers, accepted: Bools, n_workers: int, rules: Rules) -> Rin
     """
     member, alike = np.zeros(n_workers), np.zeros(n_workers, dtype=bool)
     votes, evidence = np.zeros(accepted.shape), 0.0
-    if answers.item.size:
+    if answers.item.size and n_workers * accepted.shape[1] ** 2 <= MOST_CELLS:
         model = Sharing(answers, accepted, n_workers)
         alone = model.fit(member, model.of_votes())
         doubted = model.fit(model.clickers(alone), alone.truth)

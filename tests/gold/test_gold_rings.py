@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gold import rings
 from gold.evidence import Answers
 from gold.rescore import rescore
 from gold.rings import find
@@ -85,6 +86,13 @@ def test_rings_do_not_depend_on_the_order_of_arrival(seed, ring, random):
     np.testing.assert_allclose(one.member, other.member, atol=1e-9)
     infers = infer(n_workers)
     same(*(rescore(rows, accepted, n_workers, RULES, infers).standing for rows in (answers, answers.rows(order))))
+
+
+def test_where_matrices_would_not_fit_nothing_is_looked_for(monkeypatch):
+    answers, accepted, n_workers = job(1, 6)
+    assert find(answers, accepted, n_workers, RULES).members.any()
+    monkeypatch.setattr(rings, "MOST_CELLS", n_workers * K * K - 1)
+    assert not find(answers, accepted, n_workers, RULES).alike.any()
 
 
 def test_what_others_would_make_of_an_answer_does_not_look_at_it():
