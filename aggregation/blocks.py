@@ -6,11 +6,11 @@ depend on the number of threads.
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
+
+from aggregation.threads import Threads, cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,13 +22,6 @@ T = TypeVar("T")
 
 MOST_BLOCKS = 32
 LEAST_ANSWERS = 20_000  # of a block: with fewer, handing it to a thread costs more than it saves
-
-
-def cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Blocks:
@@ -54,8 +47,7 @@ class Blocks:
         targets = np.linspace(0, table.n_answers, n_blocks + 1)[1:-1]
         cuts = np.searchsorted(table.offsets, targets)
         self.bounds = [int(cut) for cut in (0, *cuts, table.n_items)]
-        workers = min(threads or cores(), n_blocks)
-        self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._threads = Threads(min(threads or cores(), n_blocks))
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -66,19 +58,13 @@ class Blocks:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._threads.__exit__(kind, error, trace)
 
     def map(self, function: Callable[[int, int, int], T]) -> list[T]:
         """Call ``function(block, first item, last item)`` for every block; results keep the blocks' order."""
-        jobs = (range(len(self)), self.bounds[:-1], self.bounds[1:])
-        if self._pool is None:
-            return list(map(function, *jobs))
-        return list(self._pool.map(function, *jobs))
+        return self._threads.map(function, range(len(self)), self.bounds[:-1], self.bounds[1:])
 
     def share(self, count: int, function: Callable[[int, int], T]) -> list[T]:
         """Call ``function(first, last)`` for ranges that make up ``range(count)``, as many as there are blocks."""
         cuts = [count * block // len(self) for block in range(len(self) + 1)]
-        if self._pool is None:
-            return list(map(function, cuts[:-1], cuts[1:]))
-        return list(self._pool.map(function, cuts[:-1], cuts[1:]))
+        return self._threads.map(function, cuts[:-1], cuts[1:])

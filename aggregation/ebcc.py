@@ -6,20 +6,20 @@ Beyond the paper, rows of confusion are pooled towards each worker's accuracy (`
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from aggregation.bayes import Pooled
-from aggregation.blocks import Blocks, cores
+from aggregation.blocks import Blocks
 from aggregation.climbing import check_limits, renaming, warn_unless_converged
 from aggregation.earlier import posterior_from
 from aggregation.fingerprint import fingerprints, uniforms
 from aggregation.majority import shares
 from aggregation.prior import Prior
 from aggregation.result import Result, most_probable
+from aggregation.threads import Threads, cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,8 +99,8 @@ def climb_from_splits(
     with Blocks(table, cells, threads=threads) as blocks:
         if len(blocks) > 1:  # each climb keeps all cores busy
             return [climb(begin, blocks) for begin in begins]
-        with ThreadPoolExecutor(min(len(begins), threads or cores())) as pool:
-            return list(pool.map(lambda begin: climb(begin, blocks), begins))
+        with Threads(min(len(begins), threads or cores())) as crew:
+            return crew.map(lambda begin: climb(begin, blocks), begins)
 
 
 def average(results: Sequence[Result], weights: Floats, method: str) -> Result:

@@ -5,13 +5,12 @@ Small tables do without.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aggregation.blocks import cores
 from aggregation.compiler import compiled
+from aggregation.threads import Threads, cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,10 +48,10 @@ def group(item: Array, worker: Array, label: Array, n_items: int, *, threads: in
     """
     items, workers, labels = (_plain(item, np.int32), _plain(worker, np.int32), _plain(label, np.int16))
     n_threads = threads or cores()
-    with ThreadPoolExecutor(n_threads) as pool:
+    with Threads(n_threads) as crew:
 
         def each(function: Callable[[int, int, int], Any], cuts: Ints) -> list[Any]:
-            return list(pool.map(function, range(cuts.size - 1), cuts[:-1].tolist(), cuts[1:].tolist()))
+            return crew.map(function, range(cuts.size - 1), cuts[:-1].tolist(), cuts[1:].tolist())
 
         offsets = np.empty(n_items + 1, dtype=np.int64)
         even = np.linspace(0, items.size, n_threads + 1).astype(np.int64)
