@@ -30,20 +30,27 @@ def test_two_threads_are_two():
         assert threads.map(lambda n: both.wait() >= 0 and n, range(2)) == [0, 1]
 
 
-@pytest.mark.parametrize("failing", [0, 1, 7])
-def test_an_error_ends_the_work_and_leaves_nobody_at_it(failing):
-    at_work = set()
+def test_an_error_is_raised_once_nobody_is_at_work_any_more():
+    both, ended = threading.Barrier(2, timeout=60), []
 
     def work(n):
-        at_work.add(n)
-        try:
-            if n == failing:
-                raise LookupError(f"not {n}")
-        finally:
-            at_work.discard(n)
+        both.wait()
+        if n == 0:
+            raise LookupError("no such row")
+        ended.append(sum(range(2_000_000)) > 0)  # long after the other has failed
 
-    with Threads(3) as threads:
-        with pytest.raises(LookupError, match=f"not {failing}"):
-            threads.map(work, range(100))
-        assert not at_work
+    with Threads(2) as threads:
+        with pytest.raises(LookupError, match="no such row"):
+            threads.map(work, range(2))
+        assert ended == [True]
         assert threads.map(abs, [-1, 2]) == [1, 2]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_error_in_any_row_ends_the_work(count):
+    def work(n):
+        if n == 7:
+            raise LookupError(f"not {n}")
+
+    with Threads(count) as threads, pytest.raises(LookupError, match="not 7"):
+        threads.map(work, range(100))
