@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aggregation import confusion as confusion_kernels
-from aggregation import kernels, squarem
+from aggregation import kernels, maximisation, squarem
 from aggregation.arrays import zeros
 from aggregation.blocks import LEAST_ANSWERS, Blocks
 from aggregation.climbing import better_with_gold, check_limits, fit_from_votes, unswitch, warn_unless_converged
@@ -99,7 +99,7 @@ class DawidSkene(Fit):
         def go_on(first: int, last: int) -> int:
             work = np.empty((2, n_labels, n_labels))
             given = begin, first_to, second_to, longest, self.weights
-            return confusion_kernels.extrapolate(first, last, *given, work[0], work[1])
+            return maximisation.extrapolate(first, last, *given, work[0], work[1])
 
         far = self.blocks.share(self.table.n_workers, go_on)
         from_, root, to = (np.sqrt(all_[cells:]) for all_ in (start, middle, end))
@@ -116,7 +116,7 @@ class DawidSkene(Fit):
     def _set_weights(self, counts: Floats) -> float:
         """Set the weights by blocks' counts, or where there are none make them distributions; give the log density."""
         n_labels = self.table.n_labels
-        normalise = confusion_kernels.normalise_for(n_labels)
+        normalise = maximisation.normalise_for(n_labels)
         densities = self.blocks.share(
             self.table.n_workers,
             lambda first, last: normalise(

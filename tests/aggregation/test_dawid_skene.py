@@ -7,7 +7,7 @@ from crowds import answers, simulate, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregation import LabelTable, Prior, aggregate, confusion
+from aggregation import LabelTable, Prior, aggregate, maximisation
 from aggregation.kernels import FLOOR
 
 pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
@@ -160,7 +160,7 @@ def test_maximisation_counts_a_little_of_every_answer_and_raises_nothing_to_it()
     """With a least count in its place the step would not be the highest, where counts are as small as that."""
     counts = np.array([[[[3e-11, 5.0], [0.0, 2e-10]]]])  # block, worker, answered, true
     weights = np.empty((1, 2, 2))
-    density = confusion.normalise_for(2)(0, 1, counts, np.zeros((1, 2, 2)), weights, np.empty(2), np.empty((2, 2)))
+    density = maximisation.normalise_for(2)(0, 1, counts, np.zeros((1, 2, 2)), weights, np.empty(2), np.empty((2, 2)))
     expected = (counts[0] + FLOOR) / (counts[0] + FLOOR).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(weights, expected, rtol=1e-12)
     assert density == pytest.approx(FLOOR * np.log(expected).sum())
@@ -171,9 +171,9 @@ def test_extrapolation_lands_where_steps_that_shrink_evenly_would_end():
     end, away = rng.dirichlet(np.full(3, 5.0), size=(1, 3)).transpose(0, 2, 1), rng.uniform(0, 0.1, size=(1, 3, 3))
     steps = [(np.sqrt(end) + away * 0.75**n) ** 2 for n in range(3)]  # they shrink evenly in square roots
     found, work = np.empty_like(end), np.empty((2, 3, 3))
-    assert confusion.extrapolate(0, 1, *steps, 64.0, found, *work) == 0
+    assert maximisation.extrapolate(0, 1, *steps, 64.0, found, *work) == 0
     np.testing.assert_allclose(found, end, atol=1e-12)
-    assert confusion.extrapolate(0, 1, *steps, 2.0, found, *work) == 3
+    assert maximisation.extrapolate(0, 1, *steps, 2.0, found, *work) == 3
 
 
 def test_extrapolation_ends_where_plain_steps_do_and_sooner():
