@@ -18,12 +18,12 @@ import numpy as np
 
 from aggregation import confusion as confusion_kernels
 from aggregation import kernels, maximisation, squarem
-from aggregation.arrays import zeros
 from aggregation.blocks import LEAST_ANSWERS, Blocks
 from aggregation.climbing import better_with_gold, check_limits, fit_from_votes, unswitch, warn_unless_converged
 from aggregation.earlier import posterior_from
 from aggregation.fit import Fit
 from aggregation.lanes import MOST_LANES, width
+from aggregation.memory import empty, zeros
 from aggregation.prior import Prior
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class DawidSkene(Fit):
         self.shares = self.parameters[cells:]
         rows, room = table.n_workers * table.n_labels, width(table.n_labels)
         self._weights, self._counts = self.weights.reshape(rows, room), self.counts.reshape(len(blocks), rows, room)
-        self._cells = np.empty(table.n_answers, dtype=np.int32)
+        self._cells = empty(table.n_answers, dtype=np.int32)
         blocks.share(
             table.n_answers,
             lambda first, last: confusion_kernels.find_cells(
@@ -144,7 +144,10 @@ class DawidSkene(Fit):
 
     def confusion(self) -> Floats:
         """Give the confusion matrices, (n_workers, true, answered)."""
-        return np.ascontiguousarray(self.weights[:, :, : self.table.n_labels].transpose(0, 2, 1))
+        n_labels = self.table.n_labels
+        confusion = empty(self.table.n_workers, n_labels, n_labels)
+        confusion[:] = self.weights[:, :, :n_labels].transpose(0, 2, 1)
+        return confusion
 
     def prevalence(self) -> Floats:
         """Give the share of each label, (n_labels,)."""

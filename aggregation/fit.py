@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aggregation import kernels
-from aggregation.arrays import zeros
+from aggregation.memory import empty, zeros
 from aggregation.result import TIE, Result, ranks
 from aggregation.watching import tell
 
@@ -58,7 +58,7 @@ class Fit:
         self.table, self.clamp, self.blocks, self.subtypes = table, clamp, blocks, subtypes
         self.counts: Floats = zeros(len(blocks), table.n_workers, n_labels, room or n_states)
         self.class_counts = np.zeros((len(blocks), n_states))
-        self.posterior = np.empty((table.n_items, n_states))
+        self.posterior = empty(table.n_items, n_states)
         self.penalty = 0.0
 
     def maximise(self) -> None:
@@ -78,7 +78,7 @@ class Fit:
 
     def votes(self) -> Floats:
         """Give each label's share of the answers to each item, gold clamped, (n_items, n_labels); see `majority`."""
-        posterior = np.empty((self.table.n_items, self.table.n_labels))
+        posterior = empty(self.table.n_items, self.table.n_labels)
         sums = np.empty((len(self.blocks), self.table.n_labels))
         table, clamp = self.table, self.clamp
 
@@ -148,7 +148,7 @@ class Fit:
 
     def _most_probable(self, posterior: Floats, prevalence: Floats) -> Ints:
         """Pick labels as `result.most_probable` does, block by block."""
-        labels = np.empty(self.table.n_items, dtype=np.int64)
+        labels = empty(self.table.n_items, dtype=np.int64)
         rank = ranks(prevalence)
         choose = kernels.choose_for(self.table.n_labels)
         self.blocks.map(lambda _, first, last: choose(first, last, posterior, rank, TIE, labels))

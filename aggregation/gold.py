@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aggregation.memory import empty
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -46,7 +48,9 @@ class Clamp:
 
         """
         if gold is None:
-            return cls(np.full(n_items, -1, dtype=np.int32), np.zeros((0, n_labels), dtype=bool))
+            row = empty(n_items, dtype=np.int32)
+            row.fill(-1)
+            return cls(row, np.zeros((0, n_labels), dtype=bool))
         array = np.asarray(gold)
         if array.ndim == 1 and array.size != n_items:
             raise ValueError(f"gold is of {array.size} items, and the table has {n_items}")

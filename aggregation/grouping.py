@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aggregation.compiler import compiled
+from aggregation.memory import empty
 from aggregation.threads import Threads, cores
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def group(item: Array, worker: Array, label: Array, n_items: int, *, threads: in
         def each(function: Callable[[int, int, int], Any], cuts: Ints) -> list[Any]:
             return crew.map(function, range(cuts.size - 1), cuts[:-1].tolist(), cuts[1:].tolist())
 
-        offsets = np.empty(n_items + 1, dtype=np.int64)
+        offsets = empty(n_items + 1, dtype=np.int64)
         even = np.linspace(0, items.size, n_threads + 1).astype(np.int64)
         if not all(each(lambda _, first, last: _find_changes(first, last, items, offsets), even)):
             places = np.zeros((n_threads, n_items), dtype=np.int32 if items.size < 1 << 31 else np.int64)
@@ -64,8 +65,8 @@ def group(item: Array, worker: Array, label: Array, n_items: int, *, threads: in
             each(lambda chunk, first, last: _scatter(first, last, items, *given, places[chunk], workers, labels), even)
             del places, given
             workers, labels = _plain(workers, np.int32), _plain(labels, np.int16)
-        sorted_workers, sorted_labels = np.empty(items.size, dtype=np.int32), np.empty(items.size, dtype=np.int16)
-        kept = np.empty(n_items, dtype=np.int32)
+        sorted_workers, sorted_labels = empty(items.size, dtype=np.int32), empty(items.size, dtype=np.int16)
+        kept = empty(n_items, dtype=np.int32)
         cuts = np.searchsorted(offsets, even)
         cuts[0], cuts[-1] = 0, n_items
 

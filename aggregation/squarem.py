@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
+from aggregation.memory import empty
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
@@ -63,7 +63,7 @@ def climb(fit: Accelerable, max_iter: int, tol: float) -> tuple[list[float], boo
 
     before, _ = expect()
     longest = GROWTH
-    start, middle, end = (np.empty_like(fit.parameters) for _ in range(3))
+    start, middle, end = (empty(fit.parameters.size) for _ in range(3))
     while len(objective) < max_iter:
         start[:] = fit.parameters
         fit.maximise()
