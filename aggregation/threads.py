@@ -2,20 +2,30 @@
 
 Kernels take a millisecond or less, and waking a thread costs a tenth of that. So whoever asks works too, and a thread
 that has not woken until all is done is not waited for.
+
+Work can be many steps, each of which shares its own work in turn. Where it fails in one thread, or somebody interrupts
+it, it ends in the others with their next step.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
 T = TypeVar("T")
+
+_here = threading.local()  # over: set where the work that this thread has a part in is given up
+
+
+class GivenUp(Exception):
+    """Work that another thread had a part in has failed."""
 
 
 def cores() -> int:
@@ -43,29 +53,57 @@ class Threads:
 
     def map(self, function: Callable[..., T], *columns: Iterable[Any]) -> list[T]:
         """Call ``function`` with each row of the columns; results keep the rows' order, and an error ends the work."""
+        outer: threading.Event | None = getattr(_here, "over", None)
+        if outer is not None and outer.is_set():
+            raise GivenUp
         if self._pool is None:
             return list(map(function, *columns))
-        waiting = deque(enumerate(zip(*columns, strict=True)))
-        found: dict[int, T] = {}
+        work = _Work(function, list(zip(*columns, strict=True)))
+        others = [self._pool.submit(work.share) for _ in range(min(self._others, len(work.waiting) - 1))]
+        try:
+            work.share()
+        except GivenUp:
+            if isinstance(work.failed[0], GivenUp):  # all of it was given up from outside
+                raise
+        finally:  # whoever has begun writes into arrays of the caller's
+            work.await_others(others)
+        if work.failed:
+            raise work.failed[0]
+        return [work.found[place] for place in range(len(work.found))]
 
-        def work() -> None:
-            while waiting:
+
+class _Work(Generic[T]):
+    """Rows to call a function with, for any number of threads."""
+
+    def __init__(self, function: Callable[..., T], rows: list[tuple[Any, ...]]) -> None:
+        self.function, self.waiting = function, deque(enumerate(rows))
+        self.found: dict[int, T] = {}
+        self.over, self.failed = threading.Event(), list[BaseException]()
+
+    def share(self) -> None:
+        """Take rows until there are no more, or one fails."""
+        before, _here.over = getattr(_here, "over", None), self.over
+        try:
+            while self.waiting:
                 try:
-                    place, row = waiting.popleft()
+                    place, row = self.waiting.popleft()
                 except IndexError:  # another thread took the last one
                     return
-                try:
-                    found[place] = function(*row)
-                except BaseException:
-                    waiting.clear()
-                    raise
+                self.found[place] = self.function(*row)
+        except BaseException as error:
+            self.failed.append(error)
+            self.waiting.clear()
+            self.over.set()
+            raise
+        finally:
+            _here.over = before
 
-        others = [self._pool.submit(work) for _ in range(min(self._others, len(waiting) - 1))]
+    def await_others(self, others: list[Future[None]]) -> None:
+        """Wait for those who have begun; interrupted, wait for them to end with their next step."""
+        begun = [other for other in others if not other.cancel()]
         try:
-            work()
-        finally:  # whoever has begun writes into arrays of the caller's
-            begun = [other for other in others if not other.cancel()]
             wait(begun)
-        for other in begun:
-            other.result()
-        return [found[place] for place in range(len(found))]
+        except BaseException:
+            self.over.set()
+            wait(begun)
+            raise

@@ -54,3 +54,23 @@ def test_an_error_in_any_row_ends_the_work(count):
 
     with Threads(count) as threads, pytest.raises(LookupError, match="not 7"):
         threads.map(work, range(100))
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_work_of_many_steps_ends_in_every_thread_where_one_fails(failing):
+    """An interrupted climb does not let the others climb on to their ends."""
+    both, steps = threading.Barrier(2, timeout=60), []
+
+    def climb(n):
+        both.wait()
+        if n == failing:
+            raise KeyboardInterrupt
+        with Threads(1) as within:
+            while len(steps) < 1_000_000:
+                steps.extend(within.map(abs, [n]))
+
+    with Threads(2) as threads:
+        with pytest.raises(KeyboardInterrupt):
+            threads.map(climb, range(2))
+        assert len(steps) < 1_000_000
+        assert threads.map(abs, [-1, 2]) == [1, 2]
