@@ -71,6 +71,11 @@ class LazyGroup(click.Group):
         except PlainError as error:
             click.echo(f"assay: {error}", err=True)
             sys.exit(EXIT_USAGE)
+        except MemoryError:  # nothing more is imported, as that takes memory
+            click.echo(
+                "assay: this needs more memory than is free: give it less at once, or a larger machine", err=True
+            )
+            sys.exit(EXIT_USAGE)
         except Exception as error:
             if "--debug" in args:
                 raise

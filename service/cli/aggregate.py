@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from foundation.errors import PlainError
+from service.cli.oddities import counted
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from aggregation import Result
-    from service.cli.answer_files import Answers, Known
+    from service.cli.answer_files import Answers
     from service.cli.progress import Line
 
 _FILE = click.Path(path_type=Path)
 # Written out, for --help need not wait for numpy; a test compares.
 _METHODS = "majority, wawa, dawid_skene, maximum_likelihood, hierarchical, bcc, ebcc, auto, one_coin, glad, mace"
 _WIDEST = 20  # label values up to which a worker's confusion matrix is written, a column for each cell
-_NAMED = 5  # label values that a note lists
 
 
 @click.command()
@@ -54,16 +54,12 @@ def aggregate(
     """
     # --help need not wait for arrow
     from aggregation.watching import compiling_watched  # noqa: PLC0415
-    from service.cli import answer_files, columns  # noqa: PLC0415
+    from service.cli import answer_files, columns, oddities  # noqa: PLC0415
     from service.cli.chosen import chosen  # noqa: PLC0415
     from service.cli.progress import progress  # noqa: PLC0415
 
     called = _called(names)
-    columns.check_places((out, workers), (labels, gold, truth))
-    if truth is not None and ((str(truth) != "-" and not truth.exists()) or truth.is_dir()):
-        raise PlainError(f"there is no file {truth}")  # known before the work; what it says is not
-    if [str(path) for path in (labels, gold, truth)].count("-") > 1:
-        raise PlainError("standard input can be one file alone: name the others")
+    _check(out, workers, (labels, gold, truth))
     with progress() as line, compiling_watched(line.compiling):
         line.doing(f"reading {labels}")
         gold_rows = columns.read(gold, ("task", "label"), called) if gold else None
@@ -79,10 +75,12 @@ def aggregate(
             columns.write(out, _label_columns(answers, result))
         if workers is not None:
             columns.write(workers, _worker_columns(answers, result))
-    _note_what_is_odd(gold, known)
+    _note(*oddities.of_labels(answers.labels))
+    if gold is not None and known is not None:
+        _note(*oddities.of_known(gold, known))
     if truth is not None:
         right = answer_files.known_labels(truth, columns.read(truth, ("task", "label"), called), answers)
-        _note_what_is_odd(truth, right)
+        _note(*oddities.of_known(truth, right))
         summary |= _scores(result, right.mask, mask)
     if as_json:
         click.echo(json.dumps(summary))
@@ -93,6 +91,18 @@ def aggregate(
         click.echo(reason)
     if out is None:
         click.echo("Name a file with --out to keep the labels.", err=True)
+
+
+def _check(out: Path | None, workers: Path | None, given: tuple[Path | None, ...]) -> None:
+    """Raise PlainError where what is asked for cannot be, before any work is done for it."""
+    from service.cli import columns  # noqa: PLC0415
+
+    columns.check_places((out, workers), given)
+    truth = given[-1]
+    if truth is not None and ((str(truth) != "-" and not truth.exists()) or truth.is_dir()):
+        raise PlainError(f"there is no file {truth}")  # what it says is not known before the work
+    if [str(path) for path in given].count("-") > 1:
+        raise PlainError("standard input can be one file alone: name the others")
 
 
 def _called(names: str | None) -> dict[str, str]:
@@ -108,7 +118,7 @@ def _called(names: str | None) -> dict[str, str]:
 def _summary(answers: Answers, result: Result, seconds: float) -> dict[str, Any]:
     table = answers.table
     if table.n_dropped:
-        _note(f"{_counted(table.n_dropped, 'answer')} left out, as the worker answered the task again: the last counts")
+        _note(f"{counted(table.n_dropped, 'answer')} left out, as the worker answered the task again: the last counts")
     return {
         "method": result.method,
         "items": table.n_items,
@@ -140,23 +150,9 @@ def _infer(answers: Answers, method: str, mask: npt.NDArray[Any] | None, line: L
     return result
 
 
-def _note(text: str) -> None:
-    click.echo(f"assay: {text}", err=True)
-
-
-def _note_what_is_odd(path: Path | None, known: Known | None) -> None:
-    """Say what of a gold or truth file cannot be used, or looks like a slip."""
-    if path is None or known is None:
-        return
-    if known.strangers:
-        _note(f"{path} has {_counted(known.strangers, 'task')} that nobody answered, left out")
-    if known.unheard:
-        some = ", ".join(known.unheard[:_NAMED]) + (" …" if len(known.unheard) > _NAMED else "")
-        _note(f"{path} has {_counted(len(known.unheard), 'label value')} that nobody gave: {some}")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+def _note(*texts: str) -> None:
+    for text in texts:
+        click.echo(f"assay: {text}", err=True)
 
 
 def _shown(value: Any) -> str:
@@ -232,7 +228,7 @@ def _scores(result: Result, truth: npt.NDArray[Any], gold: npt.NDArray[Any] | No
     true = truth[scored]
     right = metrics.hits(posterior[scored], true)
     left = int(truth.any(axis=1).sum() - scored.sum())
-    _note(f"scored on {_counted(int(scored.sum()), 'task')}" + (f"; {left:,} more are gold" if left else ""))
+    _note(f"scored on {counted(int(scored.sum()), 'task')}" + (f"; {left:,} more are gold" if left else ""))
     return {
         "accuracy": round(float(right.mean()), 6),
         "ece": round(metrics.expected_calibration_error(result.confidence[scored], right), 6),

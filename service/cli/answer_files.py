@@ -20,6 +20,7 @@ from service.cli.columns import numbers, read, whole
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_COLUMNS = ["task", "worker", "label"]
 _NOWHERE = numbers(np.array([-1]))[0]
 
 
@@ -57,8 +58,12 @@ class Known(NamedTuple):
 
 
 def read_answers(path: Path, gold: pa.Table | None = None, called: Mapping[str, str] = MappingProxyType({})) -> Answers:
-    """Read answers; label values that only gold has are label values too."""
-    rows = read(path, ("task", "worker", "label"), called)
+    """
+    Read answers; label values that only gold has are label values too.
+
+    What columns are called elsewhere, they are called here: of a name that is misspelt no other column takes the place.
+    """
+    rows = read(path, tuple(called.get(column, column) for column in _COLUMNS)).rename_columns(_COLUMNS)
     if not rows.num_rows:
         raise PlainError(f"{path} has no answers below its header")
     task, tasks = _numbered(rows.column("task"))

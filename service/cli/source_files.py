@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 
 from foundation.errors import PlainError
+from service.cli.free_memory import free_memory
 
 # How files begin that are packed; their names may say otherwise.
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
@@ -16,6 +18,7 @@ _PARQUET, _ARCHIVE, _WORKBOOK = b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 # Bytes of memory that a byte of a file takes while it is read, at most.
 _GROWTH, _GROWTH_PACKED = 4, 12
 _HEADER, _LONGEST_HEADER = 1 << 16, 1 << 24
+_AT_ONCE = 1 << 24  # bytes that are read from a pipe between two looks at what memory is left
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Source:
 
     name: str
     suffix: str
-    place: Path | bytes
+    place: Path | bytearray
     start: bytes
     packed: str | None
 
@@ -35,12 +38,12 @@ class Source:
 
     def open(self) -> pa.NativeFile:
         """Open it from its start, unpacked."""
-        place = pa.py_buffer(self.place) if isinstance(self.place, bytes) else str(self.place)
+        place = pa.py_buffer(self.place) if isinstance(self.place, bytearray) else str(self.place)
         return pa.input_stream(place, compression=self.packed)
 
     def seekable(self) -> Path | pa.BufferReader:
         """Give it as Parquet is read: not from start to end."""
-        return pa.BufferReader(self.place) if isinstance(self.place, bytes) else self.place
+        return pa.BufferReader(self.place) if isinstance(self.place, bytearray) else self.place
 
     def header(self) -> bytes:
         """Read the first line that is not empty, and what more came with it."""
@@ -69,12 +72,13 @@ def find(path: Path) -> Source:
     name = "standard input" if str(path) == "-" else str(path)
     if path.is_dir():
         raise PlainError(f"{name} is a folder: name a file in it")
-    place: Path | bytes = path
+    place: Path | bytearray = path
     if str(path) == "-":
-        place = sys.stdin.buffer.read()
+        place = _drained(sys.stdin.buffer, name)
     elif path.exists() and not path.is_file():  # a pipe can be read once
-        place = path.read_bytes()
-    start = place[:4] if isinstance(place, bytes) else _first_bytes(place)
+        with path.open("rb") as pipe:
+            place = _drained(pipe, name)
+    start = bytes(place[:4]) if isinstance(place, bytearray) else _first_bytes(place)
     if not start:
         raise PlainError(f"{name} is empty")
     if start in {_ARCHIVE, _WORKBOOK}:
@@ -91,13 +95,14 @@ def too_large(name: str) -> str:
     return f"{name} is larger than the memory that is free: split it, or use a larger machine"
 
 
-def free_memory() -> int:
-    """Give the bytes of memory that are free; where nobody says how many, no limit."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return 1 << 62
+def _drained(pipe: BinaryIO, name: str) -> bytearray:
+    """Read a pipe to its end, as long as there is memory to work on what comes."""
+    held = bytearray()
+    while chunk := pipe.read(_AT_ONCE):
+        held += chunk
+        if len(held) * (_GROWTH - 1) > free_memory():
+            raise PlainError(too_large(name))
+    return held
 
 
 def _first_bytes(path: Path) -> bytes:

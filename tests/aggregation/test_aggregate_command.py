@@ -4,6 +4,8 @@ import csv
 import gzip
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from foundation.errors import PlainError
 from service.cli import progress, source_files
 from service.cli.aggregate import _METHODS
 from service.cli.aggregate import aggregate as command
+from service.cli.free_memory import NO_LIMIT, free_memory
 
 NAMES = np.array(["no", "perhaps", "yes"])
 SUMMARY = ["method", "items", "workers", "answers", "labels", "iterations", "converged", "seconds"]
@@ -163,13 +166,30 @@ def test_a_bad_column_of_parquet_gets_one_clear_line(tmp_path, labels, message):
 
 def test_what_is_odd_about_gold_is_said_and_the_rest_of_it_used(crowd, tmp_path):
     folder, _, truth = crowd
-    (tmp_path / "gold.csv").write_text(f"task,label\nt0,{NAMES[1 - truth[0] % 2]}\nnobody,yes\nt1,certainly\n")
+    (tmp_path / "gold.csv").write_text(
+        f"task,label\nt0,{NAMES[1 - truth[0] % 2]}\nnobody,yes\nt1,certainly\nt2,yes\nt2,no\nt2,no\n"
+    )
     shown = run(folder / "labels.csv", "--gold", tmp_path / "gold.csv", "--method", "wawa", "--json")
     assert shown.stderr.splitlines() == [
         f"assay: {tmp_path / 'gold.csv'} has 1 task that nobody answered, left out",
+        f"assay: {tmp_path / 'gold.csv'} has several labels for 1 task: each of them is right",
         f"assay: {tmp_path / 'gold.csv'} has 1 label value that nobody gave: certainly",
     ]
     assert json.loads(shown.stdout)["labels"] == 4
+
+
+def test_label_values_that_look_like_slips_are_named(tmp_path):
+    (tmp_path / "labels.csv").write_text("task,worker,label\na,v,1\na,w,1.0\na,x,NaN\nb,v,none\nb,w,01\nb,x,2\n")
+    assert run(tmp_path / "labels.csv", "--method", "majority", "--json").stderr.splitlines() == [
+        "assay: NaN is taken for a label value: leave its rows out if it says that there is no answer",
+        "assay: 01, 1, 1.0 are taken for different label values: write the same number in the same way",
+    ]
+
+
+def test_a_name_of_a_column_that_is_misspelt_is_refused_and_no_other_taken_for_it(crowd):
+    folder, *_ = crowd
+    with pytest.raises(PlainError, match="no column anwser; needed are task, worker, anwser, separated by commas"):
+        run(folder / "labels.csv", "--columns", "task,worker,anwser")
 
 
 def test_repeated_answers_are_counted_beside_the_summary(tmp_path):
@@ -264,6 +284,40 @@ def test_a_file_larger_than_memory_is_refused(crowd, monkeypatch):
     monkeypatch.setattr(source_files, "free_memory", lambda: 1000)
     with pytest.raises(PlainError, match="larger than the memory that is free"):
         run(crowd[0] / "labels.csv")
+    with pytest.raises(PlainError, match="standard input is larger than the memory that is free"):
+        run("-", stdin=(crowd[0] / "labels.csv").read_bytes())
+
+
+def test_memory_that_is_free_is_what_the_least_limit_leaves(tmp_path):
+    """The machine has 8 GB to give, the control group 3 of 4, the one above it 2 of 5 and half a one of files."""
+    proc, groups, kb, gb = tmp_path / "proc", tmp_path / "groups", 1 << 10, 1 << 30
+    (proc / "self").mkdir(parents=True)
+    (proc / "meminfo").write_text(f"MemTotal: {9 * gb // kb} kB\nMemAvailable: {8 * gb // kb} kB\n")
+    assert free_memory(proc, groups) == 8 * gb
+    (proc / "self/cgroup").write_text("0::/pod/one\n")
+    for path, limit, taken in (("pod", 5 * gb, 3 * gb), ("pod/one", 4 * gb, gb)):
+        (groups / path).mkdir(parents=True)
+        (groups / path / "memory.max").write_text(f"{limit}\n")
+        (groups / path / "memory.current").write_text(f"{taken}\n")
+    assert free_memory(proc, groups) == 2 * gb
+    (groups / "pod/memory.stat").write_text(f"anon 7\ninactive_file {gb // 2}\n")
+    assert free_memory(proc, groups) == 5 * gb // 2
+    (groups / "pod/memory.max").write_text("max\n")
+    assert free_memory(proc, groups) == 3 * gb
+    assert free_memory(tmp_path, tmp_path) == NO_LIMIT
+
+
+def test_where_there_is_no_memory_a_command_says_so_and_a_process_knows_its_own_limit():
+    code = (
+        "import click, resource; from service.cli.free_memory import free_memory; from service.cli import main;"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize();"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + (60 << 20), -1)); print(0 < free_memory() <= 60 << 20);"
+        "main.add_command(click.Command('huge', callback=lambda: bytearray(1 << 40))); main(['huge'])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert shown.stdout == "True\n"
+    assert (shown.returncode, shown.stderr.count("\n")) == (2, 1)
+    assert shown.stderr.startswith("assay: this needs more memory than is free")
 
 
 def test_labels_written_with_tabs_are_read_with_tabs(crowd):
