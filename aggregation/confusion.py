@@ -32,26 +32,6 @@ BUNDLE = 14
 SMALL = 1e-100
 
 
-@functools.cache
-def expect_for(n_labels: int) -> Callable[..., tuple[float, float]]:
-    """
-    Make the kernel that infers a block of items and counts its answers in one pass.
-
-    ``cells``, (n_answers,), says in which row of ``weights`` and ``counts`` an answer is: a row is a worker's answered
-    label, and has a number for each true label. ``shares`` are those of the accepted labels of each gold item. Only
-    where it is to ``keep`` the posterior is that written: of large tables a fifth of the time. The kernel returns the
-    block's log likelihood and, of what it kept, the largest change of a probability.
-    """
-    if n_labels <= lanes.MOST_LANES:
-        return _expect_in_lanes(n_labels)
-    expect: Callable[..., tuple[float, float]] = _expect_in_arrays
-
-    def expect_with_rows(*given: Any) -> tuple[float, float]:
-        return expect(*given, np.empty(n_labels), np.empty(n_labels))
-
-    return expect_with_rows
-
-
 @compiled
 def bundled(start: Any, few: Any, begin: Any, end: Any, cells: Array, weights: Floats) -> Any:
     """Weigh an item with many answers; give its weights, of which the largest is 1, and the logarithm of that.
@@ -83,7 +63,16 @@ def count_pair(row: Any, a: Any, cells: Array, counts: Floats) -> None:
     lanes.accumulate(counts, np.uintp(cells[a + np.uintp(1)]), row)
 
 
-def _expect_in_lanes(n_labels: int) -> Callable[..., tuple[float, float]]:
+@functools.cache
+def expect_for(n_labels: int) -> Callable[..., tuple[float, float]]:
+    """
+    Make the kernel that infers a block of items and counts its answers in one pass, for few labels.
+
+    ``cells``, (n_answers,), says in which row of ``weights`` and ``counts`` an answer is: a row is a worker's answered
+    label, and has a number for each true label. ``shares`` are those of the accepted labels of each gold item. Only
+    where it is to ``keep`` the posterior is that written: of large tables a fifth of the time. The kernel returns the
+    block's log likelihood and, of what it kept, the largest change of a probability.
+    """
     one, three, size = np.uintp(1), np.uintp(3), lanes.width(n_labels)
 
     @compiled
@@ -203,69 +192,6 @@ def vote_for(n_labels: int) -> Callable[..., None]:
         lanes.store(class_counts, np.uintp(0), lanes.narrow(n_labels, sums))
 
     return vote
-
-
-@compiled
-def _expect_in_arrays(
-    first: int,
-    last: int,
-    offsets: Ints,
-    cells: Array,
-    clamp: Array,
-    shares: Floats,
-    prevalence: Floats,
-    weights: Floats,
-    posterior: Floats,
-    counts: Floats,
-    class_counts: Floats,
-    keep: bool,
-    row: Floats,
-    logs: Floats,
-) -> tuple[float, float]:
-    """Infer and count for many labels; ``row`` and ``logs``, (n_labels,), are to work in."""
-    n_labels = prevalence.size
-    counts[...] = 0.0
-    class_counts[...] = 0.0
-    log_likelihood, change = 0.0, 0.0
-    for i in range(first, last):
-        begin, end = offsets[i], offsets[i + 1]
-        gold = clamp[i]
-        for k in range(n_labels):
-            row[k] = prevalence[k] if gold < 0 else shares[gold, k]
-            logs[k] = 0.0
-        for a in range(begin, end):
-            cell = weights[cells[a]]
-            for k in range(n_labels):
-                row[k] *= cell[k]
-            if (a + 1 - begin) % BUNDLE == 0:
-                for k in range(n_labels):
-                    logs[k] += math.log(row[k])
-                    row[k] = 1.0
-        if end - begin >= BUNDLE:
-            top = -math.inf
-            for k in range(n_labels):
-                logs[k] += math.log(row[k])
-                top = max(top, logs[k])
-            for k in range(n_labels):
-                row[k] = math.exp(logs[k] - top)
-            log_likelihood += top
-        total = 0.0
-        for k in range(n_labels):
-            total += row[k]
-        if begin < end:
-            log_likelihood += math.log(total)
-        free = 1.0 if gold < 0 and begin < end else 0.0
-        for k in range(n_labels):
-            row[k] /= total
-            if keep:
-                change = max(change, abs(row[k] - posterior[i, k]))
-                posterior[i, k] = row[k]
-            class_counts[k] += free * row[k]
-        for a in range(begin, end):
-            cell = counts[cells[a]]
-            for k in range(n_labels):
-                cell[k] += row[k]
-    return log_likelihood, change
 
 
 @compiled

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aggregation import confusion as confusion_kernels
-from aggregation import kernels, maximisation, squarem
+from aggregation import kernels, long_rows, maximisation, squarem
 from aggregation.blocks import LEAST_ANSWERS, Blocks
 from aggregation.climbing import better_with_gold, check_limits, fit_from_votes, unswitch, warn_unless_converged
 from aggregation.earlier import posterior_from
@@ -76,7 +76,8 @@ class DawidSkene(Fit):
         self._accepted = clamp.accepted.astype(np.float64)
         self._even = self._accepted / np.maximum(self._accepted.sum(axis=1, keepdims=True), 1)
         self._keep = self._compared = True
-        self._kernel = confusion_kernels.expect_for(table.n_labels)
+        kernels_of = confusion_kernels if table.n_labels <= MOST_LANES else long_rows
+        self._kernel = kernels_of.expect_for(table.n_labels)
 
     def begin_with_votes(self, *, gold_only: bool = False) -> None:
         """Begin with what majority vote says: for few labels in one pass, which writes no posterior down."""

@@ -18,8 +18,8 @@ MOST_LANES = 8
 
 
 def width(n_labels: int) -> int:
-    """Say how many numbers a row of labels has room for: if it is short, as many as fill registers and cache lines."""
-    return 1 << (n_labels - 1).bit_length() if n_labels <= MOST_LANES else n_labels
+    """Say how many numbers a row of labels has room for: as many as fill registers and cache lines."""
+    return 1 << (n_labels - 1).bit_length() if n_labels <= MOST_LANES else -(-n_labels // MOST_LANES) * MOST_LANES
 
 
 def __getattr__(name: str) -> Any:

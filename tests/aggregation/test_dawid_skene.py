@@ -26,12 +26,27 @@ def log_prior(result, prior):
     return (confusion * np.log(result.confusion)).sum() + (prior.prevalence + FLOOR) @ np.log(result.prevalence)
 
 
-def test_posterior_and_bound_are_those_of_the_parameters():
-    table, _ = simulate(n_items=60, n_workers=8)
-    result = aggregate(table, max_iter=7)
-    joint = np.exp(log_joint(table, result))
-    np.testing.assert_allclose(result.posterior, joint / joint.sum(axis=1, keepdims=True), atol=1e-12)
-    bound = np.log(joint.sum(axis=1)).sum() + log_prior(result, Prior.default(3))
+# Of rows in one register, and of rows in several; some full, some not.
+@pytest.mark.parametrize("n_labels", [2, 3, 5, 8, 9, 16, 21])
+def test_posterior_and_bound_are_those_of_the_parameters(n_labels):
+    """Whatever the number of an item's answers, and where gold leaves it several labels."""
+    rng = np.random.default_rng(n_labels)
+    item = np.repeat(np.arange(40), np.arange(40))
+    worker = np.concatenate([rng.permutation(45)[:n] for n in range(40)])
+    label = np.where(rng.random(item.size) < 0.6, item % n_labels, rng.integers(n_labels, size=item.size))
+    table = LabelTable.from_arrays(item, worker, label, n_labels)
+    gold = np.zeros((40, n_labels), dtype=bool)
+    gold[3::7, 0] = True
+    gold[5::7, :2] = True
+    result = aggregate(table, method="dawid_skene", gold=gold, max_iter=7)
+    known = gold.any(axis=1)
+    joint = log_joint(table, result)
+    joint[known] -= np.log(result.prevalence)
+    joint[known] += np.where(gold, -np.log(np.maximum(gold.sum(axis=1, keepdims=True), 1)), -np.inf)[known]
+    evidence = np.logaddexp.reduce(joint, axis=1)
+    np.testing.assert_allclose(result.posterior, np.exp(joint - evidence[:, None]), atol=1e-12)
+    assert (result.posterior[3::7] == gold[3::7]).all(), "what is sure is exactly 1"
+    bound = evidence[1:].sum() + log_prior(result, Prior.default(n_labels))  # nobody has answered the first
     assert result.objective[-1] == pytest.approx(bound, abs=1e-8)
     assert result.objective.shape == (7,)
 
