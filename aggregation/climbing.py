@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,18 @@ from aggregation.earlier import posterior_from
 from aggregation.result import ConvergenceWarning, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from aggregation.arrays import Floats, Ints
     from aggregation.fit import Fit
+    from aggregation.gold import Clamp
+    from aggregation.table import LabelTable
 
 # Two climbs whose bounds differ by less have ended at one summit.
 WORTH = 1e-6
+# Gold items that have to be there, and what they have to say, in nats, for labels that are named otherwise than most
+# answers name them: one item that misleads many workers can say more than a thousand to one.
+FEWEST, SURE = 3, math.log(1000)
 
 
 def check_limits(max_iter: int, tol: float) -> None:
@@ -34,43 +40,53 @@ def fit_from_votes(fit: Fit, max_iter: int, tol: float, start: Result | None = N
 
     With ``start`` the climb begins from what that earlier result says of the table instead of from majority vote.
 
-    The climb that ends with the higher bound is kept: with a bias that most workers share, majority vote lies
-    beyond a valley that no climb crosses. Without gold nothing in the answers names the labels, so a climb that
-    ends with labels exchanged is put right; see `unswitch`.
+    See `highest` for which of the climbs is kept.
     """
     if start is None:
         fit.begin_with_votes()
     else:
         fit.begin(posterior_from(start, fit.table, fit.clamp))
         fit.settle()
-    result = unswitch(fit, fit.climb(max_iter, tol), max_iter, tol)
-    return better_with_gold(fit, result, max_iter, tol)
+    return highest(fit, fit.climb(max_iter, tol), max_iter, tol)
 
 
-def better_with_gold(fit: Fit, result: Result, max_iter: int, tol: float) -> Result:
-    """Climb from what gold alone says, where there is gold, and keep the higher of the two."""
-    if not fit.clamp.known.any():
-        return result
-    fit.begin_with_votes(gold_only=True)
-    other = fit.climb(max_iter, tol)
-    return other if other.objective[-1] > result.objective[-1] + WORTH else result
-
-
-def unswitch(fit: Fit, result: Result, max_iter: int, tol: float) -> Result:
+def highest(fit: Fit, result: Result, max_iter: int, tol: float) -> Result:
     """
-    Put exchanged labels right where there is no gold to name them.
+    Climb from elsewhere too where that can lead higher, and keep the climb whose labels are named best.
 
     A model of this kind explains answers as well with its labels renamed, and a climb can end there. Where under
     some renaming more answers agree with the labels than do as they are, the climb is begun again from the renamed
-    posterior.
+    posterior. Where there is gold, it is also begun from what gold alone says of the workers: with a bias that most
+    of them share, majority vote lies beyond a valley that no climb crosses.
+
+    Without gold only the answers name the labels. With gold the higher bound is kept, but labels that are named
+    otherwise than most answers name them have to be sure: see `best`.
     """
-    if fit.clamp.known.any():
-        return result
     order = renaming(fit.agreement())
-    if (order == np.arange(order.size)).all():
-        return result
-    fit.begin(np.ascontiguousarray(result.posterior[:, order]))
-    return fit.climb(max_iter, tol)
+    found, exchanged = [result], [is_exchange(order)]
+    if exchanged[0]:
+        fit.begin(fit.clamp.apply(np.ascontiguousarray(result.posterior[:, order])))
+        found.append(fit.climb(max_iter, tol))
+        exchanged.append(is_exchange(renaming(fit.agreement())))
+    if not fit.clamp.known.any():
+        return found[-1]
+    fit.begin_with_votes(gold_only=True)
+    found.append(fit.climb(max_iter, tol))
+    exchanged.append(is_exchange(renaming(fit.agreement())))
+    return found[best([one.objective[-1] for one in found], exchanged, fit.table, fit.clamp)]
+
+
+def best(bounds: Sequence[float], exchanged: Sequence[bool], table: LabelTable, clamp: Clamp) -> int:
+    """Say which of several climbs to keep: the first where none is higher, one that exchanged labels only if sure."""
+    n_gold = np.count_nonzero(clamp.known & (table.answers_per_item > 0))
+    doubt = SURE if n_gold >= FEWEST else math.inf
+    worth = [bound - doubt if other else bound for bound, other in zip(bounds, exchanged, strict=True)]
+    return next(place for place, value in enumerate(worth) if value >= max(worth) - WORTH)
+
+
+def is_exchange(order: Ints) -> bool:
+    """Say whether an order of labels differs from the order that they have."""
+    return bool((order != np.arange(order.size)).any())
 
 
 def renaming(agreement: Floats) -> Ints:

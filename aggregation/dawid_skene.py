@@ -19,7 +19,7 @@ import numpy as np
 from aggregation import confusion as confusion_kernels
 from aggregation import kernels, long_rows, maximisation, squarem
 from aggregation.blocks import LEAST_ANSWERS, Blocks
-from aggregation.climbing import better_with_gold, check_limits, fit_from_votes, unswitch, warn_unless_converged
+from aggregation.climbing import check_limits, fit_from_votes, highest, warn_unless_converged
 from aggregation.earlier import posterior_from
 from aggregation.fit import Fit
 from aggregation.lanes import MOST_LANES, width
@@ -288,6 +288,6 @@ def _fit(
             result = fit_from_votes(fit, max_iter, tol)
         else:
             fit.resume(start)
-            result = better_with_gold(fit, unswitch(fit, fit.climb(max_iter, tol), max_iter, tol), max_iter, tol)
+            result = highest(fit, fit.climb(max_iter, tol), max_iter, tol)
     warn_unless_converged(result, params)
     return replace(result, params=params)

@@ -11,18 +11,18 @@ labels from labelers of unknown expertise, NIPS.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aggregation.climbing import check_limits, renaming, warn_unless_converged
+from aggregation.climbing import best, check_limits, is_exchange, renaming, warn_unless_converged
 from aggregation.earlier import posterior_from
 from aggregation.majority import shares
 from aggregation.result import Result, most_probable
 from aggregation.watching import tell
 
 if TYPE_CHECKING:
-    from aggregation.arrays import Floats
+    from aggregation.arrays import Floats, Ints
     from aggregation.gold import Clamp
     from aggregation.prior import Prior
     from aggregation.table import LabelTable
@@ -129,8 +129,17 @@ class Glad:
         )
 
 
-def _climb(fit: Glad, max_iter: int, tol: float) -> tuple[list[float], bool]:
-    """Climb until no probability changes by more than ``tol``; give the bound after each step, and if it got there."""
+class Climb(NamedTuple):
+    """Where a climb ended, its bound after each step, and whether its labels are named otherwise than answers do."""
+
+    fit: Glad
+    objective: list[float]
+    converged: bool
+    order: Ints
+
+
+def _climb(fit: Glad, max_iter: int, tol: float) -> Climb:
+    """Climb until no probability changes by more than ``tol``."""
     objective: list[float] = []
     converged = False
     while not converged and len(objective) < max_iter:
@@ -139,7 +148,25 @@ def _climb(fit: Glad, max_iter: int, tol: float) -> tuple[list[float], bool]:
         tell(bound, change)
         objective.append(bound)
         converged = change <= tol
-    return objective, converged
+    return Climb(fit, objective, converged, renaming(fit.table.votes().T @ fit.posterior))
+
+
+def _highest(first: Climb, prior: Prior | None, max_iter: int, tol: float) -> Climb:
+    """Climb from elsewhere too, and keep the best; as `climbing.highest` does."""
+    table, clamp, found = first.fit.table, first.fit.clamp, [first]
+    if is_exchange(first.order):
+        renamed = clamp.apply(first.fit.posterior[:, first.order])
+        found.append(_climb(Glad(table, clamp, renamed, prior), max_iter, tol))
+    if not clamp.known.any():
+        return found[-1]
+    fit = Glad(table, clamp, shares(table, clamp)[0], prior)
+    told = Glad(table.keep(clamp.known[table.item]), clamp, fit.posterior, prior)
+    told.maximise(SETTLING_STEPS)
+    fit.ability, fit.log_ease = told.ability, told.log_ease
+    fit.expect()
+    found.append(_climb(fit, max_iter, tol))
+    exchanged = [is_exchange(one.order) for one in found]
+    return found[best([one.objective[-1] for one in found], exchanged, table, clamp)]
 
 
 def glad(
@@ -173,11 +200,7 @@ def glad(
     fit = Glad(table, clamp, begin, prior)
     if start is not None:
         fit.maximise(SETTLING_STEPS)
-    objective, converged = _climb(fit, max_iter, tol)
-    order = renaming(table.votes().T @ fit.posterior)
-    if not clamp.known.any() and (order != np.arange(order.size)).any():  # as `climbing.unswitch` does
-        fit = Glad(table, clamp, fit.posterior[:, order], prior)
-        objective, converged = _climb(fit, max_iter, tol)
+    fit, objective, converged, _ = _highest(_climb(fit, max_iter, tol), prior, max_iter, tol)
     prevalence = np.exp(fit.log_prevalence)
     told = {} if prior is None else {"prior": prior.describe()}
     params = {**told, "max_iter": max_iter, "tol": tol, "warm": start is not None}

@@ -20,7 +20,7 @@ import numpy as np
 
 from aggregation.bayes import Bcc
 from aggregation.blocks import Blocks
-from aggregation.climbing import unswitch
+from aggregation.climbing import highest
 from aggregation.dawid_skene import maximum_likelihood
 from aggregation.prior import Prior
 from aggregation.result import TIE, ConvergenceWarning
@@ -66,4 +66,4 @@ def unbound(table: LabelTable, clamp: Clamp, *, max_iter: int, tol: float, threa
     with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
         fit = Bcc(table, clamp, blocks, prior)
         fit.begin(likeliest.posterior.copy())
-        return unswitch(fit, fit.climb(max_iter, tol), max_iter, tol)
+        return highest(fit, fit.climb(max_iter, tol), max_iter, tol)

@@ -217,10 +217,8 @@ def test_what_is_known_of_workers_decides_where_answers_alone_do_not(method):
         assert (aggregate(table, method, prior=Prior(np.stack(workers), np.ones(2))).labels == right).all()
 
 
-@pytest.mark.parametrize("method", [*CLIMBING, "auto"])
-@pytest.mark.parametrize(("opposed", "guessing"), [(0.3, 0.0), (0.0, 0.6), (0.15, 0.3)])
-def test_labels_are_not_exchanged_in_a_crowd_that_is_half_bad(method, opposed, guessing):
-    """Some workers always say the opposite, some guess, and most items have one label."""
+def half_bad(opposed, guessing):
+    """Return a crowd of whom some always say the opposite and some guess, where most items have one label; truth."""
     rng = np.random.default_rng(7)
     truth = (rng.random(300) < 0.3).astype(int)
     item, worker = np.divmod(np.arange(300 * 9), 9)
@@ -228,19 +226,52 @@ def test_labels_are_not_exchanged_in_a_crowd_that_is_half_bad(method, opposed, g
     kind = np.arange(40) / 40
     right = np.where(kind < opposed, 0.15, np.where(kind < opposed + guessing, 0.5, 0.85))
     label = np.where(rng.random(item.size) < right[worker], truth[item], 1 - truth[item])
-    table = LabelTable.from_arrays(item, worker, label, n_labels=2)
+    return LabelTable.from_arrays(item, worker, label, n_labels=2), truth
+
+
+@pytest.mark.parametrize("method", [*CLIMBING, "auto"])
+@pytest.mark.parametrize(("opposed", "guessing"), [(0.3, 0.0), (0.0, 0.6), (0.15, 0.3)])
+def test_labels_are_not_exchanged_in_a_crowd_that_is_half_bad(method, opposed, guessing):
+    table, truth = half_bad(opposed, guessing)
     votes, result = (aggregate(table, name) for name in ("majority", method))
     assert (result.labels == truth).mean() >= (votes.labels == truth).mean() - 0.01
 
 
 @pytest.mark.parametrize("method", [*CLIMBING, "auto"])
-def test_labels_that_an_earlier_result_exchanged_are_named_by_the_answers(method):
+def test_one_gold_item_does_not_turn_all_labels_round(method):
+    """Four in ten oppose the others, and one item of which most are wrong says more than a thousand to one."""
+    table, truth = half_bad(0.4, 0.0)
+    gold = np.where(np.arange(300) == 0, truth, -1)
+    assert (aggregate(table, method, gold=gold).labels == truth).mean() > 0.75
+
+
+@pytest.mark.parametrize("method", [*CLIMBING, "auto"])
+@pytest.mark.parametrize("n_gold", [0, 1, 10])
+def test_labels_that_an_earlier_result_exchanged_are_named_by_the_answers(method, n_gold):
     table, truth = simulate(n_items=120, n_workers=10, n_labels=3, accuracy=(0.7, 0.95))
     cold, order = aggregate(table, method), [2, 0, 1]
     confusion = None if cold.confusion is None else cold.confusion[:, order]
     start = replace(cold, posterior=cold.posterior[:, order], confusion=confusion, prevalence=cold.prevalence[order])
     assert (start.posterior.argmax(axis=1) == truth).mean() < 0.1
-    assert (aggregate(table, method, start=start).labels == truth).mean() > 0.9
+    gold = np.where(np.arange(120) < n_gold, truth, -1)
+    assert (aggregate(table, method, start=start, gold=gold).labels == truth).mean() > 0.9
+
+
+def shared_bias():
+    """Return a crowd of seven of whom five swap two labels, and the truth."""
+    rng = np.random.default_rng(5)
+    truth = rng.integers(2, size=200)
+    item, worker = np.divmod(np.arange(200 * 7), 7)
+    honest = (worker < 2) == (rng.random(item.size) < 0.9)
+    return LabelTable.from_arrays(item, worker, np.where(honest, truth[item], 1 - truth[item]), n_labels=2), truth
+
+
+@pytest.mark.parametrize("method", [method for method in [*CLIMBING, "auto"] if method != "mace"])
+def test_where_most_share_a_bias_gold_is_believed(method):
+    """In MACE nobody is worse than a guess."""
+    table, truth = shared_bias()
+    gold = np.where(np.arange(200) < 10, truth, -1)
+    assert (aggregate(table, method, gold=gold).labels == truth)[10:].mean() > 0.9
 
 
 @pytest.mark.parametrize("method", ["ebcc", "auto"])

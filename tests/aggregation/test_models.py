@@ -176,16 +176,6 @@ def test_auto_reports_what_it_chose_and_why():
     assert params["overruled"] >= 0
 
 
-def test_where_most_share_a_bias_gold_is_believed():
-    rng = np.random.default_rng(5)
-    truth = rng.integers(2, size=200)
-    item, worker = np.divmod(np.arange(200 * 7), 7)
-    honest = (worker < 2) == (rng.random(item.size) < 0.9)
-    table = LabelTable.from_arrays(item, worker, np.where(honest, truth[item], 1 - truth[item]), n_labels=2)
-    result = aggregate(table, "auto", gold=np.where(np.arange(200) < 40, truth, -1))
-    assert (result.labels == truth)[40:].mean() > 0.9
-
-
 def test_a_majority_is_overruled_only_on_good_odds():
     from aggregation.gold import Clamp
     from aggregation.majority_odds import hear_majority
