@@ -181,6 +181,7 @@ def _mixed(table: LabelTable, clamp: Clamp, members: Sequence[Member], told: Map
         ],
         "majority_odds": MAJORITY_ODDS,
         "overruled": overruled,
+        "ended": result.params["ended"],
         **told,
     }
     return replace(result, posterior=posterior, labels=most_probable(posterior, result.prevalence), params=params)

@@ -156,8 +156,7 @@ class Pooled(Bcc):
 
     def climb_in_strides(self, max_iter: int, tol: float) -> Result:
         """Climb by extrapolation; see `strides`."""
-        objective, converged = strides.climb(self, max_iter, tol)
-        return self.result(objective, converged=converged)
+        return self.result(strides.climb(self, max_iter, tol))
 
     def _set_prior(self) -> None:
         n_labels = self.table.n_labels
@@ -191,7 +190,7 @@ def bcc(
     with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
         result = fit_from_votes(Bcc(table, clamp, blocks, prior), max_iter, tol, start)
     warn_unless_converged(result, params)
-    return replace(result, params=params)
+    return replace(result, params={**params, **result.params})
 
 
 def hierarchical(
@@ -217,4 +216,4 @@ def hierarchical(
     with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
         result = fit_from_votes(Pooled(table, clamp, blocks, prior), max_iter, tol, start)
     warn_unless_converged(result, params)
-    return replace(result, params=params)
+    return replace(result, params={**params, **result.params})

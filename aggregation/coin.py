@@ -158,4 +158,4 @@ def _fit(
     with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
         result = fit_from_votes(model(table, clamp, blocks, prior), max_iter, tol, start)
     warn_unless_converged(result, params)
-    return replace(result, params=params)
+    return replace(result, params={**params, **result.params})

@@ -140,8 +140,7 @@ class DawidSkene(Fit):
         """Climb, by extrapolation where that is asked for and the parameters are fewer than the answers."""
         if not self.accelerate or self.table.n_workers * self.table.n_labels**2 > self.table.n_answers:
             return super().climb(max_iter, tol)
-        objective, converged = squarem.climb(self, max_iter, tol)
-        return self.result(objective, converged=converged)
+        return self.result(squarem.climb(self, max_iter, tol))
 
     def confusion(self) -> Floats:
         """Give the confusion matrices, (n_workers, true, answered)."""
@@ -236,7 +235,8 @@ def dawid_skene(
         Begin at an earlier result's parameters instead of at majority vote.
     max_iter : int
     tol : float
-        Stop when no probability of any item changes by more in one iteration.
+        Stop when no probability of any item changes by more in one iteration, or when the bound is level; see `ascent`.
+        With 0, only ``max_iter`` ends the climb.
     accelerate : bool, optional
         Extrapolate from pairs of steps; see `squarem`. By default only from a million answers on: it takes a third
         of the steps or fewer, but where the way is flat, answers numbered otherwise may end a billionth apart.
@@ -290,4 +290,4 @@ def _fit(
             fit.resume(start)
             result = highest(fit, fit.climb(max_iter, tol), max_iter, tol)
     warn_unless_converged(result, params)
-    return replace(result, params=params)
+    return replace(result, params={**params, **result.params})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from aggregation.ascent import last
 from aggregation.bayes import Pooled
 from aggregation.blocks import Blocks
 from aggregation.climbing import check_limits, renaming, warn_unless_converged
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
 # How fast a start loses weight as its bound, in nats per answer, falls behind the best: by e for each thousandth.
 EVIDENCE = 1000.0
-
-
+# A climb of less weight has no say in whether the average converged.
+TOLD = 0.01
 # Of the starts at which gold alone speaks: little gold says the same in every split.
 FROM_GOLD = 2
 
@@ -109,6 +110,7 @@ def average(results: Sequence[Result], weights: Floats, method: str) -> Result:
     posterior = _mean(weights, [result.posterior for result in results])
     prevalence = _mean(weights, [result.prevalence for result in results])
     confusion = [result.confusion for result in results if result.confusion is not None]
+    heavy = [result for result, weight in zip(results, weights, strict=True) if weight > TOLD]
     return Result(
         posterior=posterior / posterior.sum(axis=1, keepdims=True),
         labels=most_probable(posterior, prevalence),
@@ -116,9 +118,9 @@ def average(results: Sequence[Result], weights: Floats, method: str) -> Result:
         prevalence=prevalence,
         objective=best.objective,
         n_iter=best.n_iter,
-        converged=all(result.converged for result, weight in zip(results, weights, strict=True) if weight > 0.01),
+        converged=all(result.converged for result in heavy),
         method=method,
-        params={},
+        params={"ended": last(result.params["ended"] for result in heavy)},
     )
 
 
@@ -202,4 +204,4 @@ def ebcc(
     results = [climbed.result for climbed in climbs]
     result = average(results, evidence_weights(results, table.n_answers), "ebcc")
     warn_unless_converged(result, params)
-    return replace(result, params=params)
+    return replace(result, params={**params, **result.params})

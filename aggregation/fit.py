@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aggregation import kernels
+from aggregation.ascent import Ascent
 from aggregation.memory import empty, zeros
 from aggregation.result import TIE, Result, ranks
 from aggregation.watching import tell
@@ -37,6 +38,8 @@ class Fit:
         Expected answers by worker, answered label and state: the kernels walk them in this order.
     class_counts : (n_blocks, n_states) float64
         Expected items by state, of those that were answered and are not gold.
+    many_cells : bool
+        Whether there are more cells of confusion than answers.
     penalty : float
         What the bound has besides the likelihood: the log density of the priors, or minus a divergence from them.
 
@@ -50,6 +53,7 @@ class Fit:
         """Begin with nothing; a row of counts has ``room`` for so many numbers, by default for one of each state."""
         n_labels, n_states = table.n_labels, table.n_labels * subtypes
         cells = table.n_workers * n_labels * n_states
+        self.many_cells = cells > table.n_answers
         if cells > MOST_CELLS:
             raise ValueError(
                 f"{table.n_workers} workers over {n_labels} labels have {cells:,} cells of confusion, and at most "
@@ -117,19 +121,16 @@ class Fit:
         return bound, change
 
     def climb(self, max_iter: int, tol: float) -> Result:
-        """Repeat both steps until no probability changes by more than ``tol``, and end on an expectation."""
-        objective: list[float] = []
-        converged = False
+        """Repeat both steps until the climb is over, see `Ascent`, and end on an expectation."""
+        ascent = Ascent(max_iter, tol, many_cells=self.many_cells)
         self.expect()
-        while not converged and len(objective) < max_iter:
+        self.maximise()
+        while not ascent.arrive(*self.expect()):
             self.maximise()
-            bound, change = self.expect()
-            objective.append(bound)
-            converged = change <= tol
-        return self.result(objective, converged=converged)
+        return self.result(ascent)
 
-    def result(self, objective: list[float], *, converged: bool) -> Result:
-        """Take the present state down as a result."""
+    def result(self, ascent: Ascent) -> Result:
+        """Take the present state down as the result of a climb."""
         n_items, prevalence = self.table.n_items, self.prevalence()
         posterior = self.posterior
         if self.subtypes > 1:
@@ -139,11 +140,11 @@ class Fit:
             labels=self._most_probable(posterior, prevalence),
             confusion=self.confusion(),
             prevalence=prevalence,
-            objective=np.array(objective),
-            n_iter=len(objective),
-            converged=converged,
+            objective=np.array(ascent.objective),
+            n_iter=len(ascent.objective),
+            converged=ascent.converged,
             method=self.method,
-            params={},
+            params={"ended": ascent.ended},
         )
 
     def _most_probable(self, posterior: Floats, prevalence: Floats) -> Ints:

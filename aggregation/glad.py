@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from aggregation.ascent import LIMIT, TOLERANCE
 from aggregation.climbing import best, check_limits, is_exchange, renaming, warn_unless_converged
 from aggregation.earlier import posterior_from
 from aggregation.majority import shares
@@ -204,6 +205,7 @@ def glad(
     prevalence = np.exp(fit.log_prevalence)
     told = {} if prior is None else {"prior": prior.describe()}
     params = {**told, "max_iter": max_iter, "tol": tol, "warm": start is not None}
+    params["ended"] = TOLERANCE if converged else LIMIT
     result = Result(
         posterior=fit.posterior,
         labels=most_probable(fit.posterior, prevalence),

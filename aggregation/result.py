@@ -17,7 +17,7 @@ TIE = 1e-9
 
 
 class ConvergenceWarning(UserWarning):
-    """The inference stopped at its maximum number of iterations before its tolerance was reached."""
+    """The inference stopped at its maximum number of iterations, before its tolerance or a level bound was reached."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,8 @@ class Result:
         The bound that the method maximises, after each iteration.
     n_iter : int
     converged : bool
+        Whether the climb ended by itself: no probability changed by more than ``tol`` in its last step, or its bound
+        was level; ``params["ended"]`` tells which. See `ascent`.
     method : str
     params : Mapping[str, Any]
         What the method was run with, in types that JSON can carry.

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from aggregation.ascent import Ascent
 from aggregation.memory import empty
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Accelerable(Protocol):
     """A fit whose parameters are one vector that can be set in place."""
 
     penalty: float
+    many_cells: bool
 
     @property
     def parameters(self) -> Floats:
@@ -52,25 +54,24 @@ class Accelerable(Protocol):
         """Take the step of expectation, and keep the posterior or not; give the bound and the largest change of it."""
 
 
-def climb(fit: Accelerable, max_iter: int, tol: float) -> tuple[list[float], bool]:
-    """Climb until no probability changes by more than ``tol``; give the bound after each step, and if it got there."""
-    objective: list[float] = []
+def climb(fit: Accelerable, max_iter: int, tol: float) -> Ascent:
+    """Climb until no probability changes by more than ``tol``, or the bound is level."""
+    ascent = Ascent(max_iter, tol, many_cells=fit.many_cells)
     far_off = True
 
     def expect() -> tuple[float, float]:
         """Keep the posterior in the last step, and once a step can be the last by its change."""
-        return fit.expect(keep=len(objective) + 1 >= max_iter or not far_off)
+        return fit.expect(keep=len(ascent.objective) + 1 >= max_iter or not far_off)
 
     before, _ = expect()
     longest = GROWTH
     start, middle, end = (empty(fit.parameters.size) for _ in range(3))
-    while len(objective) < max_iter:
+    while True:
         start[:] = fit.parameters
         fit.maximise()
         bound, change = expect()
-        objective.append(bound)
-        if change <= tol or len(objective) == max_iter:
-            return objective, change <= tol
+        if ascent.arrive(bound, change):
+            return ascent
         far_off, before = bound - before > FAST * abs(bound), bound
         middle[:] = fit.parameters
         fit.maximise()
@@ -84,7 +85,5 @@ def climb(fit: Accelerable, max_iter: int, tol: float) -> tuple[list[float], boo
             longest = max(longest / GROWTH, 1.0)
             fit.parameters[:], fit.penalty = end, penalty
             bound, change = expect()
-        objective.append(bound)
-        if change <= tol:
-            return objective, True
-    return objective, False
+        if ascent.arrive(bound, change):
+            return ascent

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from aggregation.ascent import Ascent
 from aggregation.squarem import GROWTH, LEVEL
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Counting(Protocol):
 
     counts: Floats
     class_counts: Floats
+    many_cells: bool
 
     def beside(self) -> Floats:
         """Read the parameters beside the counts, all above 0, as one vector."""
@@ -40,9 +42,9 @@ class Counting(Protocol):
         """Take the step of expectation; give the bound and the largest change of a probability."""
 
 
-def climb(fit: Counting, max_iter: int, tol: float) -> tuple[list[float], bool]:
-    """Climb until no probability changes by more than ``tol``; give the bound after each step, and if it got there."""
-    objective: list[float] = []
+def climb(fit: Counting, max_iter: int, tol: float) -> Ascent:
+    """Climb until no probability changes by more than ``tol``, or the bound is level."""
+    ascent = Ascent(max_iter, tol, many_cells=fit.many_cells)
     longest = GROWTH
     fit.expect()
     while True:
@@ -51,9 +53,8 @@ def climb(fit: Counting, max_iter: int, tol: float) -> tuple[list[float], bool]:
         for _ in range(2):
             fit.maximise()
             bound, change = fit.expect()
-            objective.append(bound)
-            if change <= tol or len(objective) >= max_iter:
-                return objective, change <= tol
+            if ascent.arrive(bound, change):
+                return ascent
             steps.append(_state(fit))
         step, last = steps[1] - start, steps[2]
         bend = last - steps[1] - step
@@ -63,8 +64,9 @@ def climb(fit: Counting, max_iter: int, tol: float) -> tuple[list[float], bool]:
         _set_state(fit, np.maximum(start + 2 * stride * step + stride**2 * bend, 0.0))
         fit.maximise()
         reached, change = fit.expect()
-        if reached >= bound - LEVEL * (1 + abs(bound)) and len(objective) < max_iter:
-            objective.append(max(reached, bound))
+        if reached >= bound - LEVEL * (1 + abs(bound)):
+            if ascent.arrive(max(reached, bound), change):
+                return ascent
             longest = min(longest * GROWTH, LONGEST) if stride >= longest else longest
         else:
             longest = max(longest / GROWTH, 1.0 + 1e-9)
