@@ -95,12 +95,16 @@ class Mace(OneCoin):
         self.knows = knows / (knows + spams)
         each = self.habit_counts / self.table.n_labels
         self.habit = (spam + each) / (spam + each).sum(axis=1, keepdims=True)
-        luck = (1 - self.knows)[:, None] * self.habit
-        self.log_confusion[:] = np.log(luck)[:, :, None]
-        self.log_confusion[:, self._own, self._own] = np.log(luck + self.knows[:, None])
+        self.weigh()
         self.penalty = self._set_prevalence() + float(
             self._right @ np.log(self.knows) + self._wrong @ np.log1p(-self.knows) + each * np.log(self.habit).sum()
         )
+
+    def weigh(self) -> None:
+        """Set the weights that both parameters imply."""
+        luck = (1 - self.knows)[:, None] * self.habit
+        self.log_confusion[:] = np.log(luck)[:, :, None]
+        self.log_confusion[:, self._own, self._own] = np.log(luck + self.knows[:, None])
 
 
 def one_coin(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from crowds import read_set, simulate
 
-from aggregation import Prior, aggregate
+from aggregation import LabelTable, Prior, aggregate
 
 pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
 
@@ -83,6 +83,36 @@ def test_one_coin(n_iter):
     np.testing.assert_allclose(ours.confusion[:, 1, 1], theirs.skills_.sort_index().to_numpy(), atol=1e-9)
     np.testing.assert_allclose(ours.prevalence, theirs.priors_[[0, 1, 2]].to_numpy(), atol=1e-9)
     np.testing.assert_allclose(ours.posterior, later.probas_.sort_index()[[0, 1, 2]].to_numpy(), atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::Warning:crowdkit")
+@pytest.mark.parametrize("n_iter", [1, 6])
+def test_mace(n_iter):
+    """From crowd-kit's own start, with what it adds to counts, and labels that are all as likely beforehand."""
+    from crowdkit.aggregation import MACE
+
+    from aggregation.blocks import Blocks
+    from aggregation.coin import Mace
+    from aggregation.gold import Clamp
+
+    table, _ = simulate(n_items=120, n_workers=9, accuracy=(0.5, 0.8))
+    # It adds up counts by name and keeps parameters by first appearance: so both are made the same.
+    table = LabelTable.from_arrays(table.item, pd.factorize(table.worker)[0], table.label, n_labels=3)
+    table = LabelTable.from_arrays(table.item, table.worker, pd.factorize(table.label)[0], n_labels=3)
+    theirs = MACE(n_restarts=1, n_iter=n_iter, method="em", random_state=3)
+    theirs._initialize(9, 3)
+    prior = Prior.diagonal(3, right=0.01 / 3, wrong=0.01 / 3, prevalence=1e15)
+    with Blocks(table, 81, threads=1) as blocks:
+        ours = Mace(table, Clamp.from_gold(None, 120, 3), blocks, prior)
+        ours.habit_counts = 0.01
+        ours.knows, ours.habit = theirs.spamming_[:, 1], theirs.thetas_
+        ours.log_prevalence[:] = -np.log(3)
+        ours.weigh()
+        posterior = ours.climb(n_iter, 0.0).posterior
+    theirs.fit(frame_of(table))
+    np.testing.assert_allclose(ours.knows, theirs.spamming_[:, 1], atol=1e-9)
+    np.testing.assert_allclose(ours.habit, theirs.thetas_, atol=1e-9)
+    np.testing.assert_allclose(posterior, theirs.probas_.sort_index()[[0, 1, 2]].to_numpy(), atol=1e-9)
 
 
 def test_glads_summit_is_where_crowdkits_gradient_is_nothing():

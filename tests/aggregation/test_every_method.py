@@ -19,6 +19,7 @@ OWN = list(METHODS)
 THEIRS = [f"crowdkit:{name}" for name in NAMES]
 COUNTING = ["majority", "wawa"]
 CLIMBING = [method for method in OWN if method not in [*COUNTING, "auto"]]
+WITH_PRIOR = [method for method in OWN if method not in ("majority", "maximum_likelihood")]
 # auto says itself how far it climbs, and ebcc from how many starts.
 QUICK = {method: {"max_iter": 25, "tol": 1e-9} for method in CLIMBING} | {"auto": {"restarts": 2}}
 QUICK["ebcc"] = {**QUICK["ebcc"], "restarts": 2}
@@ -44,7 +45,10 @@ def inferred(table, method, **options):
 
 @pytest.mark.parametrize("method", [*OWN, *THEIRS])
 def test_whatever_the_answers_a_result_keeps_its_form_and_gold(method):
-    """Sparse answers, repeats, items without any, workers with one, gold with and without answers, and no answers."""
+    """Sparse answers, repeats, items without any, workers with one, gold with and without answers, and no answers.
+
+    Workers may have done earlier jobs, and an earlier result over some of the workers may be gone on from.
+    """
 
     @given(drawn=answers(), data=st.data())
     @settings(HASTE, max_examples=25 if method in OWN else 4)
@@ -56,7 +60,17 @@ def test_whatever_the_answers_a_result_keeps_its_form_and_gold(method):
         accepted = np.eye(table.n_labels, dtype=bool)[gold] & (gold >= 0)[:, None]
         if data.draw(st.booleans()):
             accepted[:, 0] |= accepted[:, -1]  # of some gold either label is right
-        result = inferred(table, method, gold=accepted)
+        options = {}
+        if method in WITH_PRIOR and data.draw(st.booleans()):
+            counts = data.draw(st.sampled_from([0.1, 3.0, 40.0])) * (0.2 + np.eye(table.n_labels))
+            each = data.draw(st.lists(st.floats(0.01, 2), min_size=table.n_workers, max_size=table.n_workers))
+            options["prior"] = Prior(np.array(each)[:, None, None] * counts, np.full(table.n_labels, 0.5))
+        if method in [*CLIMBING, "auto"] and data.draw(st.booleans()):
+            known = max(data.draw(st.integers(0, table.n_workers)), 1)
+            kept = table.keep(table.worker < known)
+            earlier = LabelTable.from_arrays(kept.item, kept.worker, kept.label, table.n_labels, n_workers=known)
+            options["start"] = inferred(earlier, method)
+        result = inferred(table, method, gold=accepted, **options)
         if result is None:
             return
         assert (np.diff(result.objective) >= -1e-7).all(), "the bound never falls"
@@ -206,7 +220,7 @@ def test_a_warm_start_goes_on_where_an_earlier_result_stood_and_takes_in_what_ca
     assert warm.params["warm"]
 
 
-@pytest.mark.parametrize("method", [method for method in OWN if method not in ("majority", "maximum_likelihood")])
+@pytest.mark.parametrize("method", WITH_PRIOR)
 def test_what_is_known_of_workers_decides_where_answers_alone_do_not(method):
     """Two workers against two on every item: only earlier jobs can tell whom to believe."""
     truth = np.arange(40) % 2

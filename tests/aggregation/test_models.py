@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from crowds import read_set, simulate
-from scipy.special import gammaln
 
 from aggregation import LabelTable, Prior, aggregate, auto, metrics, vanished
 from aggregation.gold import Clamp
@@ -34,17 +33,6 @@ def test_more_confusion_than_memory_is_refused_with_what_to_use(method):
     table = LabelTable.from_arrays([0, 0], [0, 999], [0, 999], n_labels=1000)
     with pytest.raises(ValueError, match="use majority, wawa or glad"):
         aggregate(table, method)
-
-
-@pytest.mark.parametrize("method", ["one_coin", "mace"])
-def test_the_posterior_is_that_of_the_parameters(method):
-    table, _ = simulate(n_items=60, n_workers=8)
-    result = aggregate(table, method, max_iter=9)
-    log = np.tile(np.log(result.prevalence), (table.n_items, 1))
-    for item, worker, label in zip(table.item, table.worker, table.label, strict=True):
-        log[item] += np.log(result.confusion[worker, :, label])
-    joint = np.exp(log)
-    np.testing.assert_allclose(result.posterior, joint / joint.sum(axis=1, keepdims=True), atol=1e-12)
 
 
 def test_one_coin_spreads_errors_evenly_and_counts_the_prior():
@@ -89,31 +77,6 @@ def test_maces_bound_is_that_of_every_way_in_which_answers_could_have_come_about
     right, wrong = prior.accuracy_counts(3)
     density = right @ np.log(fit.knows) + wrong @ np.log(1 - fit.knows) + (np.log(fit.habit) / 2).sum()
     assert objective[-1] == pytest.approx(np.log(total) + density + fit.log_prevalence.sum(), abs=1e-9)
-
-
-def log_evidence(table, prior):
-    """Sum over every way in which the items could be, with all parameters integrated out."""
-
-    def polya(counts, parameters):
-        total = gammaln(parameters.sum(-1)) - gammaln((counts + parameters).sum(-1))
-        return (total + (gammaln(counts + parameters) - gammaln(parameters)).sum(-1)).sum()
-
-    terms = []
-    for labels in itertools.product(range(table.n_labels), repeat=table.n_items):
-        z = np.array(labels)
-        counts = np.zeros((table.n_workers, table.n_labels, table.n_labels))
-        np.add.at(counts, (table.worker, z[table.item], table.label), 1)
-        prevalence = np.bincount(z, minlength=table.n_labels)
-        terms.append(polya(counts, prior.confusion) + polya(prevalence, prior.prevalence))
-    return np.logaddexp.reduce(terms)
-
-
-def test_the_variational_bound_lies_below_the_evidence_and_not_far():
-    table, _ = simulate(n_items=5, n_workers=4, n_labels=2, per_item=3, accuracy=(0.8, 0.95), seed=2)
-    prior = Prior.diagonal(2, right=4.0, wrong=1.0)
-    evidence = log_evidence(table, prior)
-    bound = aggregate(table, "bcc", prior=prior).objective[-1]
-    assert evidence - 1.0 < bound <= evidence
 
 
 def test_bcc_refuses_a_prior_without_density():
