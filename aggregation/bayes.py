@@ -21,6 +21,7 @@ from aggregation.blocks import Blocks
 from aggregation.climbing import check_limits, fit_from_votes, warn_unless_converged
 from aggregation.latent import Latent
 from aggregation.prior import Prior
+from aggregation.restarts import Restarts
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
@@ -115,6 +116,10 @@ class Pooled(Bcc):
     def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, prior: Prior, *, subtypes: int = 1) -> None:
         super().__init__(table, clamp, blocks, prior, subtypes=subtypes)
         self._right, self._wrong = prior.accuracy_counts(table.n_workers)
+        self.forget()
+
+    def forget(self) -> None:
+        """Expect of each worker what their prior does, and pool as tightly as is usual."""
         self.accuracy = self._right / (self._right + self._wrong)
         self.strength = self.shape / self.rate
         self._set_prior()
@@ -172,6 +177,8 @@ def bcc(
     *,
     prior: Prior | None = None,
     start: Result | None = None,
+    restarts: int = 1,
+    seed: int = 0,
     max_iter: int = 10_000,
     tol: float = 1e-10,
     threads: int | None = None,
@@ -180,15 +187,18 @@ def bcc(
     Combine by variational Bayes.
 
     ``prior`` holds Dirichlet parameters, all above 0 (`Prior.default`); ``start`` is an earlier result to begin from.
+    Of ``restarts`` climbs, all but the first begun as ``seed`` has it, the highest is kept; see `restarts`.
     """
     prior = Prior.default(table.n_labels) if prior is None else prior
     prior.check(table.n_workers, table.n_labels)
     if not ((prior.confusion > 0).all() and (prior.prevalence > 0).all()):
         raise ValueError("bcc keeps distributions: every pseudo-count of its prior must be above 0")
     check_limits(max_iter, tol)
-    params = {"prior": prior.describe(), "max_iter": max_iter, "tol": tol, "warm": start is not None}
+    again = Restarts(restarts, seed)
+    limits = {"max_iter": max_iter, "tol": tol, "warm": start is not None}
+    params = {"prior": prior.describe(), **limits, **again._asdict()}
     with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
-        result = fit_from_votes(Bcc(table, clamp, blocks, prior), max_iter, tol, start)
+        result = fit_from_votes(Bcc(table, clamp, blocks, prior), max_iter, tol, start, again)
     warn_unless_converged(result, params)
     return replace(result, params={**params, **result.params})
 
@@ -199,6 +209,8 @@ def hierarchical(
     *,
     prior: Prior | None = None,
     start: Result | None = None,
+    restarts: int = 1,
+    seed: int = 0,
     max_iter: int = 2_000,
     tol: float = 1e-6,
     threads: int | None = None,
@@ -207,13 +219,16 @@ def hierarchical(
     Combine with workers pooled.
 
     ``prior`` says how often workers are right before any answer is seen, as pseudo-counts: by default
-    `Prior.of_accuracy`, three right and one wrong. ``start`` is an earlier result to begin from.
+    `Prior.of_accuracy`, three right and one wrong. ``start`` is an earlier result to begin from. Of ``restarts``
+    climbs, all but the first begun as ``seed`` has it, the highest is kept; see `restarts`.
     """
     prior = Prior.of_accuracy(table.n_labels) if prior is None else prior
     prior.check(table.n_workers, table.n_labels)
     check_limits(max_iter, tol)
-    params = {"prior": prior.describe(), "max_iter": max_iter, "tol": tol, "warm": start is not None}
+    again = Restarts(restarts, seed)
+    limits = {"max_iter": max_iter, "tol": tol, "warm": start is not None}
+    params = {"prior": prior.describe(), **limits, **again._asdict()}
     with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
-        result = fit_from_votes(Pooled(table, clamp, blocks, prior), max_iter, tol, start)
+        result = fit_from_votes(Pooled(table, clamp, blocks, prior), max_iter, tol, start, again)
     warn_unless_converged(result, params)
     return replace(result, params={**params, **result.params})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aggregation.earlier import posterior_from
+from aggregation.restarts import Restarts
 from aggregation.result import ConvergenceWarning, Result
 
 if TYPE_CHECKING:
@@ -34,20 +35,23 @@ def check_limits(max_iter: int, tol: float) -> None:
         raise ValueError(f"tol must not be negative, but is {tol}")
 
 
-def fit_from_votes(fit: Fit, max_iter: int, tol: float, start: Result | None = None) -> Result:
+def fit_from_votes(
+    fit: Fit, max_iter: int, tol: float, start: Result | None = None, restarts: Restarts | None = None
+) -> Result:
     """
     Climb from majority vote and, where there is gold, also from what gold alone says of the workers.
 
     With ``start`` the climb begins from what that earlier result says of the table instead of from majority vote.
 
-    See `highest` for which of the climbs is kept.
+    With ``restarts`` it begins from elsewhere too. See `highest` for which of the climbs is kept.
     """
     if start is None:
         fit.begin_with_votes()
     else:
         fit.begin(posterior_from(start, fit.table, fit.clamp))
         fit.settle()
-    return highest(fit, fit.climb(max_iter, tol), max_iter, tol)
+    result = highest(fit, fit.climb(max_iter, tol), max_iter, tol)
+    return restarted(fit, result, max_iter, tol, restarts) if restarts else result
 
 
 def highest(fit: Fit, result: Result, max_iter: int, tol: float) -> Result:
@@ -74,6 +78,21 @@ def highest(fit: Fit, result: Result, max_iter: int, tol: float) -> Result:
     found.append(fit.climb(max_iter, tol))
     exchanged.append(is_exchange(renaming(fit.agreement())))
     return found[best([one.objective[-1] for one in found], exchanged, fit.table, fit.clamp)]
+
+
+def restarted(fit: Fit, first: Result, max_iter: int, tol: float, restarts: Restarts) -> Result:
+    """Climb from elsewhere too, and keep the best of these climbs and the first; as `highest` does."""
+    kept, exchanged = first, False
+    for number, begin in enumerate(restarts.begins(fit.table, fit.clamp)):
+        if not number:
+            exchanged = is_exchange(renaming(fit.table.votes().T @ first.posterior))
+        fit.forget()
+        fit.begin(begin)
+        result = fit.climb(max_iter, tol)
+        other = is_exchange(renaming(fit.agreement()))
+        if best([kept.objective[-1], result.objective[-1]], [exchanged, other], fit.table, fit.clamp):
+            kept, exchanged = result, other
+    return kept
 
 
 def best(bounds: Sequence[float], exchanged: Sequence[bool], table: LabelTable, clamp: Clamp) -> int:

@@ -18,6 +18,7 @@ from aggregation.climbing import check_limits, fit_from_votes, warn_unless_conve
 from aggregation.kernels import FLOOR
 from aggregation.latent import Latent
 from aggregation.prior import Prior
+from aggregation.restarts import Restarts
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
@@ -80,8 +81,12 @@ class Mace(OneCoin):
 
     def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, prior: Prior) -> None:
         super().__init__(table, clamp, blocks, prior)
+        self.forget()
+
+    def forget(self) -> None:
+        """Expect what the prior does, and habits that are even."""
         self.knows: Floats = self._right / (self._right + self._wrong)
-        self.habit: Floats = np.full((table.n_workers, table.n_labels), 1 / table.n_labels)
+        self.habit: Floats = np.full((self.table.n_workers, self.table.n_labels), 1 / self.table.n_labels)
 
     def maximise(self) -> None:
         """Share right answers between knowing and luck, then set both parameters and the prevalence."""
@@ -113,6 +118,8 @@ def one_coin(
     *,
     prior: Prior | None = None,
     start: Result | None = None,
+    restarts: int = 1,
+    seed: int = 0,
     max_iter: int = 10_000,
     tol: float = 1e-10,
     threads: int | None = None,
@@ -121,9 +128,9 @@ def one_coin(
     Fit the one-coin model.
 
     ``prior`` counts right and wrong answers, by default `Prior.of_accuracy`; ``start`` is an earlier result to begin
-    from.
+    from. Of ``restarts`` climbs, all but the first begun as ``seed`` has it, the highest is kept; see `restarts`.
     """
-    return _fit(OneCoin, table, clamp, prior, start, max_iter, tol, threads)
+    return _fit(OneCoin, table, clamp, prior, start, Restarts(restarts, seed), max_iter, tol, threads)
 
 
 def mace(
@@ -132,6 +139,8 @@ def mace(
     *,
     prior: Prior | None = None,
     start: Result | None = None,
+    restarts: int = 1,
+    seed: int = 0,
     max_iter: int = 10_000,
     tol: float = 1e-10,
     threads: int | None = None,
@@ -140,9 +149,9 @@ def mace(
     Fit MACE.
 
     ``prior`` counts answers known and spammed, by default `Prior.of_accuracy`; ``start`` is an earlier result to begin
-    from.
+    from. Of ``restarts`` climbs, all but the first begun as ``seed`` has it, the highest is kept; see `restarts`.
     """
-    return _fit(Mace, table, clamp, prior, start, max_iter, tol, threads)
+    return _fit(Mace, table, clamp, prior, start, Restarts(restarts, seed), max_iter, tol, threads)
 
 
 def _fit(
@@ -151,6 +160,7 @@ def _fit(
     clamp: Clamp,
     prior: Prior | None,
     start: Result | None,
+    again: Restarts,
     max_iter: int,
     tol: float,
     threads: int | None,
@@ -158,8 +168,9 @@ def _fit(
     prior = Prior.of_accuracy(table.n_labels) if prior is None else prior
     prior.check(table.n_workers, table.n_labels)
     check_limits(max_iter, tol)
-    params = {"prior": prior.describe(), "max_iter": max_iter, "tol": tol, "warm": start is not None}
+    limits = {"max_iter": max_iter, "tol": tol, "warm": start is not None}
+    params = {"prior": prior.describe(), **limits, **again._asdict()}
     with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
-        result = fit_from_votes(model(table, clamp, blocks, prior), max_iter, tol, start)
+        result = fit_from_votes(model(table, clamp, blocks, prior), max_iter, tol, start, again)
     warn_unless_converged(result, params)
     return replace(result, params={**params, **result.params})

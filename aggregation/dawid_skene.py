@@ -19,12 +19,13 @@ import numpy as np
 from aggregation import confusion as confusion_kernels
 from aggregation import kernels, long_rows, maximisation, squarem
 from aggregation.blocks import LEAST_ANSWERS, Blocks
-from aggregation.climbing import check_limits, fit_from_votes, highest, warn_unless_converged
+from aggregation.climbing import check_limits, fit_from_votes, highest, restarted, warn_unless_converged
 from aggregation.earlier import posterior_from
 from aggregation.fit import Fit
 from aggregation.lanes import MOST_LANES, width
 from aggregation.memory import empty, zeros
 from aggregation.prior import Prior
+from aggregation.restarts import Restarts
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
@@ -219,6 +220,8 @@ def dawid_skene(
     *,
     prior: Prior | None = None,
     start: Result | None = None,
+    restarts: int = 1,
+    seed: int = 0,
     max_iter: int = 10_000,
     tol: float = 1e-10,
     accelerate: bool | None = None,
@@ -233,6 +236,10 @@ def dawid_skene(
         By default `Prior.default`; ``Prior.none(n_labels)`` asks for maximum likelihood.
     start : Result, optional
         Begin at an earlier result's parameters instead of at majority vote.
+    restarts : int
+        Climbs, of which the highest is kept: all but the first begin at votes weighed at random; see `restarts`.
+    seed : int
+        Other seeds begin elsewhere.
     max_iter : int
     tol : float
         Stop when no probability of any item changes by more in one iteration, or when the bound is level; see `ascent`.
@@ -244,7 +251,8 @@ def dawid_skene(
 
     """
     prior = Prior.default(table.n_labels) if prior is None else prior
-    return _fit("dawid_skene", table, clamp, prior, start, max_iter, tol, accelerate, threads)
+    again = Restarts(restarts, seed)
+    return _fit("dawid_skene", table, clamp, prior, start, again, max_iter, tol, accelerate, threads)
 
 
 def maximum_likelihood(
@@ -252,15 +260,16 @@ def maximum_likelihood(
     clamp: Clamp,
     *,
     start: Result | None = None,
+    restarts: int = 1,
+    seed: int = 0,
     max_iter: int = 10_000,
     tol: float = 1e-10,
     accelerate: bool | None = None,
     threads: int | None = None,
 ) -> Result:
     """Fit the model without a prior; options are those of `dawid_skene`, which takes one."""
-    return _fit(
-        "maximum_likelihood", table, clamp, Prior.none(table.n_labels), start, max_iter, tol, accelerate, threads
-    )
+    prior, again = Prior.none(table.n_labels), Restarts(restarts, seed)
+    return _fit("maximum_likelihood", table, clamp, prior, start, again, max_iter, tol, accelerate, threads)
 
 
 def _fit(
@@ -269,6 +278,7 @@ def _fit(
     clamp: Clamp,
     prior: Prior,
     start: Result | None,
+    again: Restarts,
     max_iter: int,
     tol: float,
     accelerate: bool | None,
@@ -279,15 +289,16 @@ def _fit(
     if accelerate is None:
         accelerate = table.n_answers >= LARGE
     limits = {"max_iter": max_iter, "tol": tol, "accelerate": accelerate}
-    params = {"prior": prior.describe(), **limits, "warm": start is not None}
+    params = {"prior": prior.describe(), **limits, "warm": start is not None, **again._asdict()}
     least = LEAST_IN_LANES if table.n_labels <= MOST_LANES else LEAST_ANSWERS
     with Blocks(table, table.n_workers * table.n_labels**2, least=least, threads=threads) as blocks:
         fit = DawidSkene(table, clamp, blocks, prior, accelerate=accelerate)
         fit.method = method
         if start is None:
-            result = fit_from_votes(fit, max_iter, tol)
+            result = fit_from_votes(fit, max_iter, tol, None, again)
         else:
             fit.resume(start)
             result = highest(fit, fit.climb(max_iter, tol), max_iter, tol)
+            result = restarted(fit, result, max_iter, tol, again)
     warn_unless_converged(result, params)
     return replace(result, params={**params, **result.params})

@@ -69,6 +69,9 @@ class Fit:
         """Set the weights and the penalty that the counts imply."""
         raise NotImplementedError
 
+    def forget(self) -> None:
+        """Set parameters that `maximise` only improves to where they are before any answer."""
+
     def settle(self) -> None:
         """Bring parameters that `maximise` only improves to where the counts, as they are, want them."""
 

@@ -19,6 +19,7 @@ from aggregation.ascent import LIMIT, TOLERANCE
 from aggregation.climbing import best, check_limits, is_exchange, renaming, warn_unless_converged
 from aggregation.earlier import posterior_from
 from aggregation.majority import shares
+from aggregation.restarts import Restarts
 from aggregation.result import Result, most_probable
 from aggregation.watching import tell
 
@@ -166,8 +167,12 @@ def _highest(first: Climb, prior: Prior | None, max_iter: int, tol: float) -> Cl
     fit.ability, fit.log_ease = told.ability, told.log_ease
     fit.expect()
     found.append(_climb(fit, max_iter, tol))
-    exchanged = [is_exchange(one.order) for one in found]
-    return found[best([one.objective[-1] for one in found], exchanged, table, clamp)]
+    return _best(found)
+
+
+def _best(found: list[Climb]) -> Climb:
+    bounds, exchanged = zip(*((one.objective[-1], is_exchange(one.order)) for one in found), strict=True)
+    return found[best(bounds, exchanged, found[0].fit.table, found[0].fit.clamp)]
 
 
 def glad(
@@ -176,6 +181,8 @@ def glad(
     *,
     prior: Prior | None = None,
     start: Result | None = None,
+    restarts: int = 1,
+    seed: int = 0,
     max_iter: int = 2_000,
     tol: float = 1e-6,
     threads: int | None = None,
@@ -189,6 +196,8 @@ def glad(
         Right and wrong answers of each worker, as though given to items of middling ease.
     start : Result, optional
         An earlier result to begin from.
+    restarts, seed : int
+        Of so many climbs, all but the first begun as the seed has it, the highest is kept; see `restarts`.
     threads : int, optional
         There for likeness with others; changes nothing.
 
@@ -201,10 +210,13 @@ def glad(
     fit = Glad(table, clamp, begin, prior)
     if start is not None:
         fit.maximise(SETTLING_STEPS)
-    fit, objective, converged, _ = _highest(_climb(fit, max_iter, tol), prior, max_iter, tol)
+    again, kept = Restarts(restarts, seed), _highest(_climb(fit, max_iter, tol), prior, max_iter, tol)
+    for other in again.begins(table, clamp):
+        kept = _best([kept, _climb(Glad(table, clamp, other, prior), max_iter, tol)])
+    fit, objective, converged, _ = kept
     prevalence = np.exp(fit.log_prevalence)
     told = {} if prior is None else {"prior": prior.describe()}
-    params = {**told, "max_iter": max_iter, "tol": tol, "warm": start is not None}
+    params = {**told, "max_iter": max_iter, "tol": tol, "warm": start is not None, **again._asdict()}
     params["ended"] = TOLERANCE if converged else LIMIT
     result = Result(
         posterior=fit.posterior,

@@ -1,5 +1,6 @@
 """What every method promises, whichever it is: the project's own, and crowd-kit's under the same roof."""
 
+import itertools
 import json
 import warnings
 from dataclasses import replace
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from aggregation import METHODS, ConvergenceWarning, LabelTable, Prior, aggregate, auto, watching
 from aggregation.crowdkit_adapter import NAMES
+from aggregation.gold import Clamp
+from aggregation.restarts import Restarts
 
 pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
 
@@ -295,3 +298,38 @@ def test_seeded_restarts_differ_and_a_seed_decides(method):
     first, again, other = (aggregate(table, method, restarts=1, seed=seed, **options).posterior for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-6
+
+
+@pytest.mark.parametrize("method", [method for method in CLIMBING if method != "ebcc"])
+def test_restarts_begin_elsewhere_as_a_seed_has_it_and_find_a_higher_summit(method):
+    """Four in ten oppose the others: majority vote is at the foot of the lower summit, but for GLAD."""
+    table, truth = half_bad(0.4, 0.0)
+    bounds, found = [], {}
+    for name, restarts, seed in (("one", 1, 0), ("some", 5, 0), ("again", 5, 0), ("others", 5, 1)):
+        with watching.watched(lambda bound, _, told=(told := []): told.append(bound)):
+            found[name] = aggregate(table, method, restarts=restarts, seed=seed)
+        bounds.append(told)
+    one, some, again, others = bounds
+    assert some[: len(one)] == one
+    assert some == again
+    assert some[len(one)] != others[len(one)]
+    np.testing.assert_array_equal(found["some"].posterior, found["again"].posterior)
+    gained = found["some"].objective[-1] - found["one"].objective[-1]
+    assert gained >= 0
+    if method != "glad":
+        assert gained > 1
+        assert (found["one"].labels == truth).mean() < 0.85 < 0.95 <= (found["some"].labels == truth).mean()
+
+
+def test_where_climbs_begin_is_drawn_by_answers_and_not_by_numbers():
+    table, _ = simulate(n_items=40, n_workers=9)
+    items, workers = np.random.default_rng(0).permutation(40), np.random.default_rng(1).permutation(9)
+    other = LabelTable.from_arrays(items[table.item], workers[table.worker], table.label, n_labels=3)
+    gold = np.where(np.arange(40) < 3, 1, -1)
+    moved = np.full(40, -1)
+    moved[items] = gold
+    draws = list(Restarts(4, seed=5).begins(table, Clamp.from_gold(gold, 40, 3)))
+    for draw, same in zip(draws, Restarts(4, seed=5).begins(other, Clamp.from_gold(moved, 40, 3)), strict=True):
+        np.testing.assert_allclose(same[items], draw, atol=1e-12)
+    assert len(draws) == 3
+    assert min(np.abs(a - b).max() for a, b in itertools.combinations(draws, 2)) > 0.1
