@@ -3,8 +3,9 @@
 The pool is one model with more and more subtypes of labels: without subtypes it is a pooled Dawid-Skene model, with
 them it can explain errors that workers share. Their weights are those whose mixture foresees each answer best from
 all the others; see `cavity`. That does not know truth, and on some sets the likeliest model is the worst. So
-majority vote stays as a witness of fixed weight: a label that most workers gave is overruled where the models' odds
-against it are better than six to one; with gold, better than those odds with which most gold comes out right. Where
+majority vote stays as a witness: a label that most workers gave is overruled where the models' odds against it are
+better than from two to one, where there are many answers to learn a worker's confusion from, to nine to one, where
+there are few; with gold, better than those odds with which most gold comes out right. See `majority_odds`. Where
 the average loses a label value that most workers gave to several items, models that keep it are looked for, and only
 such are averaged; see `vanished`.
 
@@ -25,7 +26,7 @@ from aggregation.cavity import stack
 from aggregation.climbing import warn_unless_converged
 from aggregation.ebcc import Climbed, average, climb_from_splits, evidence_weights
 from aggregation.majority import majority
-from aggregation.majority_odds import MAJORITY_ODDS, hear_majority
+from aggregation.majority_odds import hear_majority, odds_of_majority
 from aggregation.prior import Prior
 from aggregation.result import most_probable
 from aggregation.vanished import unbound, vanished
@@ -172,14 +173,15 @@ def _mixed(table: LabelTable, clamp: Clamp, members: Sequence[Member], told: Map
     foreseen = np.stack([member.foreseen for member in members])
     weights = stack(foreseen)
     result = average([member.result for member in members], weights, "auto")
-    posterior, overruled = hear_majority(table, clamp, result.posterior, MAJORITY_ODDS)
+    odds = odds_of_majority(table)
+    posterior, overruled = hear_majority(table, clamp, result.posterior, odds)
     scores = np.log(foreseen).mean(axis=1) if foreseen.size else np.zeros(len(members))
     params: dict[str, Any] = {
         "pool": [
             {**member.described, "weight": float(weight), "foresees": float(score)}
             for member, weight, score in zip(members, weights, scores, strict=True)
         ],
-        "majority_odds": MAJORITY_ODDS,
+        "majority_odds": odds,
         "overruled": overruled,
         "ended": result.params["ended"],
         **told,

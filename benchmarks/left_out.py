@@ -2,9 +2,9 @@
 
 ``ASSAY_DATASETS=/path/to/sets python -m benchmarks.left_out``
 
-Each set is left out in turn. On the others, auto's pool and the odds of its majority are chosen by mean accuracy,
-among those with which none of them lies more than a point below majority vote, and then what shares weigh in
-confidence by mean calibration error; with these the set that was left out is scored.
+Each set is left out in turn. On the others, auto's pool and how the odds of its majority go with the answers are chosen
+by mean accuracy, among those with which none of them lies more than a point below majority vote, and then what shares
+weigh in confidence by mean calibration error; with these the set that was left out is scored.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from aggregation.arrays import Floats
 from aggregation.auto import POOL
 from aggregation.calibration import of_labels
 from aggregation.gold import Clamp
-from aggregation.majority_odds import MAJORITY_ODDS, hear_majority
+from aggregation.majority_odds import EVEN, hear_majority, odds_of_majority
 from aggregation.result import most_probable
 from aggregation.tempering import SHARES, tempered
 from benchmarks.accuracy import Recorded, measure, read_all
 
 POOLS = ((1,), (2,), (3,), (1, 2), (1, 3), (1, 2, 4))
-ODDS = (1.0, 3.0, 4.5, 6.0, 9.0)
+# With the first the majority is heard by the least odds everywhere, with the last by the most.
+EVENS = (0.0, 25.0, 35.0, 50.0, 70.0, 100.0, 1e9)
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4)
-CHOSEN = (POOLS.index(POOL), ODDS.index(MAJORITY_ODDS), WEIGHTS.index(SHARES))
+CHOSEN = (POOLS.index(POOL), EVENS.index(EVEN), WEIGHTS.index(SHARES))
 
 
 def score(recorded: Recorded) -> tuple[Floats, Floats]:
@@ -41,12 +42,12 @@ def score(recorded: Recorded) -> tuple[Floats, Floats]:
     table, known = recorded.table, np.flatnonzero(recorded.truth >= 0)
     truth = recorded.truth[known]
     clamp = Clamp.from_gold(None, table.n_items, table.n_labels)
-    accuracy = np.empty((len(POOLS), len(ODDS)))
-    error = np.empty((len(POOLS), len(ODDS), len(WEIGHTS)))
+    accuracy = np.empty((len(POOLS), len(EVENS)))
+    error = np.empty((len(POOLS), len(EVENS), len(WEIGHTS)))
     for p, pool in enumerate(POOLS):
         result = aggregate(table, "auto", pool=pool)
-        for o, odds in enumerate(ODDS):
-            change = odds / result.params["majority_odds"]
+        for o, even in enumerate(EVENS):
+            change = odds_of_majority(table, even) / result.params["majority_odds"]
             posterior, _ = hear_majority(table, clamp, result.posterior, change)
             heard = replace(result, posterior=posterior, labels=most_probable(posterior, result.prevalence))
             right = metrics.hits(posterior[known], truth)
@@ -86,15 +87,15 @@ def main() -> None:
         others = np.arange(len(sets)) != i
         p, o, s = choose(accuracy[others], majority[others], error[others])
         figures = {"accuracy": accuracy[i, p, o], "ece": error[i, p, o, s]}
-        rows.append({"set": name, "pool": POOLS[p], "odds": ODDS[o], "shares": WEIGHTS[s], **figures})
+        rows.append({"set": name, "pool": POOLS[p], "even": EVENS[o], "shares": WEIGHTS[s], **figures})
     chosen = CHOSEN[0], CHOSEN[1]
     report = {
         "sets": rows,
         "left_out": {figure: float(np.mean([row[figure] for row in rows])) for figure in ("accuracy", "ece")},
         "chosen": {"accuracy": accuracy[:, *chosen].mean(), "ece": error[:, *CHOSEN].mean()},
         "grid": [
-            {"pool": POOLS[p], "odds": ODDS[o], "accuracy": accuracy[:, p, o].mean(), "ece": error[:, p, o, 2].mean()}
-            for p, o in itertools.product(range(len(POOLS)), range(len(ODDS)))
+            {"pool": POOLS[p], "even": EVENS[o], "accuracy": accuracy[:, p, o].mean(), "ece": error[:, p, o, 2].mean()}
+            for p, o in itertools.product(range(len(POOLS)), range(len(EVENS)))
         ],
     }
     if options.json:
@@ -102,7 +103,7 @@ def main() -> None:
         return
     for row in rows:
         print(
-            f"{row['set']:16} {row['pool']!s:10} odds {row['odds']:3} shares {row['shares']:3} "
+            f"{row['set']:16} {row['pool']!s:10} even {row['even']:5.0f} shares {row['shares']:3} "
             f"{row['accuracy']:6.1f} {row['ece']:6.3f}"
         )
     for name in ("left_out", "chosen"):

@@ -135,7 +135,7 @@ def test_auto_reports_what_it_chose_and_why():
     params = aggregate(table, "auto").params
     assert sum(model["weight"] for model in params["pool"]) == pytest.approx(1)
     assert all(model["foresees"] < 0 for model in params["pool"])
-    assert params["majority_odds"] == 6.0
+    assert params["majority_odds"] == pytest.approx(50 * 8 * 2**2 / table.n_answers)
     assert params["overruled"] >= 0
 
 
@@ -148,6 +148,21 @@ def test_a_majority_is_overruled_only_on_good_odds():
     heard, overruled = hear_majority(table, Clamp.from_gold(None, 2, 2), posterior, 4.0)
     np.testing.assert_array_equal(heard.argmax(axis=1), [0, 1])
     assert overruled == 1
+
+
+def test_the_majority_counts_for_more_where_there_is_less_to_learn_of_workers():
+    """Nothing but answers has a part in it: not labels that nobody gave, and no workers without answers."""
+    from aggregation.majority_odds import odds_of_majority
+
+    def odds(n_items):
+        item, worker = np.divmod(np.arange(n_items * 4), 4)
+        return odds_of_majority(LabelTable.from_arrays(item, worker, worker % 2, n_labels=3, n_workers=9))
+
+    assert odds(1) == 9.0
+    assert odds(50) == pytest.approx(4.0)
+    assert odds(40) == pytest.approx(5.0)
+    assert odds(5000) == 2.0
+    assert odds_of_majority(LabelTable.from_arrays([], [], [], n_labels=2)) == 2.0
 
 
 @pytest.mark.parametrize(("chance", "gold_label"), [(0.9, 0), (0.8, 1)])
