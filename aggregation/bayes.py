@@ -63,19 +63,26 @@ class Bcc(Latent):
     def foreseen(self) -> Floats:
         """Give each answer's probability by all the others, (n_answers,); see `cavity`."""
         table, chances = self.table, np.empty(self.table.n_answers)
-        n_workers, _, n_states = self.log_confusion.shape
-        cavity.foresee(
-            table.offsets,
-            table.worker,
-            table.label,
-            self.posterior,
-            self.log_confusion,
-            self.counts.sum(axis=0) if len(self.blocks) > 1 else self.counts[0],
-            self.prior_counts,
-            chances,
-            np.empty((n_workers, n_states)),
-            np.empty(n_states),
-        )
+        counts = self.counts.sum(axis=0) if len(self.blocks) > 1 else self.counts[0]
+        totals = counts.sum(axis=1) + np.repeat(self.prior_counts.sum(axis=1), self.subtypes, axis=1)
+
+        def foresee(_: int, first: int, last: int) -> None:
+            cavity.foresee(
+                first,
+                last,
+                table.offsets,
+                table.worker,
+                table.label,
+                self.posterior,
+                self.log_confusion,
+                counts,
+                self.prior_counts,
+                totals,
+                chances,
+                *np.empty((2, totals.shape[1])),
+            )
+
+        self.blocks.map(foresee)
         return chances
 
     def prevalence(self) -> Floats:

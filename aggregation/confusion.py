@@ -192,10 +192,3 @@ def vote_for(n_labels: int) -> Callable[..., None]:
         lanes.store(class_counts, np.uintp(0), lanes.narrow(n_labels, sums))
 
     return vote
-
-
-@compiled
-def find_cells(first: int, last: int, worker: Array, label: Array, n_labels: int, cells: Array) -> None:
-    """Say of some answers in which row of all workers' confusion they are; see `expect_for`."""
-    for a in range(first, last):
-        cells[a] = worker[a] * n_labels + label[a]

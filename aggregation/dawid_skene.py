@@ -67,13 +67,6 @@ class DawidSkene(Fit):
         self.shares = self.parameters[cells:]
         rows, room = table.n_workers * table.n_labels, width(table.n_labels)
         self._weights, self._counts = self.weights.reshape(rows, room), self.counts.reshape(len(blocks), rows, room)
-        self._cells = empty(table.n_answers, dtype=np.int32)
-        blocks.share(
-            table.n_answers,
-            lambda first, last: confusion_kernels.find_cells(
-                first, last, table.worker, table.label, table.n_labels, self._cells
-            ),
-        )
         self._accepted = clamp.accepted.astype(np.float64)
         self._even = self._accepted / np.maximum(self._accepted.sum(axis=1, keepdims=True), 1)
         self._keep = self._compared = True
@@ -178,7 +171,7 @@ class DawidSkene(Fit):
             first,
             last,
             table.offsets,
-            self._cells,
+            self.cells,
             table.label,
             self.clamp.row,
             self._accepted,
@@ -201,7 +194,7 @@ class DawidSkene(Fit):
             first,
             last,
             table.offsets,
-            self._cells,
+            self.cells,
             self.clamp.row,
             self._even,
             self.shares,

@@ -36,6 +36,8 @@ class Fit:
     posterior : (n_items, n_states) float64
     counts : (n_blocks, n_workers, n_labels, n_states or more) float64
         Expected answers by worker, answered label and state: the kernels walk them in this order.
+    cells : (n_answers,) int32
+        In which row of ``counts``, of all workers' rows, each answer is.
     class_counts : (n_blocks, n_states) float64
         Expected items by state, of those that were answered and are not gold.
     many_cells : bool
@@ -63,6 +65,11 @@ class Fit:
         self.counts: Floats = zeros(len(blocks), table.n_workers, n_labels, room or n_states)
         self.class_counts = np.zeros((len(blocks), n_states))
         self.posterior = empty(table.n_items, n_states)
+        self.cells = empty(table.n_answers, dtype=np.int32)
+        blocks.share(
+            table.n_answers,
+            lambda first, last: kernels.find_cells(first, last, table.worker, table.label, n_labels, self.cells),
+        )
         self.penalty = 0.0
 
     def maximise(self) -> None:

@@ -8,7 +8,6 @@ none survives a fork.
 from __future__ import annotations
 
 import functools
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +26,13 @@ if TYPE_CHECKING:
 
 # The least count that an estimate is made from, so that its logarithm is finite. crowd-kit has the same.
 FLOOR = 1e-10
-# Up to so many states, loops over them are unrolled: half as fast again.
-MOST_UNROLLED = 5
+
+
+@compiled
+def find_cells(first: int, last: int, worker: Array, label: Array, n_labels: int, cells: Array) -> None:
+    """Say of some answers in which row of all workers' confusion they are: a row is a worker's answered label."""
+    for a in range(first, last):
+        cells[a] = worker[a] * n_labels + label[a]
 
 
 @compiled
@@ -90,92 +94,6 @@ def vote(
                 row[k] = 1.0 / accepted[gold].sum() if accepted[gold, k] else 0.0
             if gold < 0:
                 class_counts[k] += row[k]
-
-
-@compiled
-def spread(accepted: Bools, row: Floats) -> None:
-    """Set log probabilities that share one evenly over the accepted labels."""
-    log_share = -math.log(accepted.sum())
-    for k in range(row.size):
-        row[k] = log_share if accepted[k] else -math.inf
-
-
-@functools.cache
-def expect_for(n_states: int) -> Callable[..., tuple[float, float]]:
-    """Take the kernel of expectation for a number of states: for few, one compiled for just that many."""
-    expect = _expect(n_states if n_states <= MOST_UNROLLED else 0)
-
-    def expect_with_row(*given: Any) -> tuple[float, float]:
-        return expect(*given, np.empty(n_states))
-
-    return expect_with_row
-
-
-@functools.cache
-def _expect(size: int) -> Callable[..., tuple[float, float]]:
-    """Make the kernel that infers a block of items and counts its answers in one pass.
-
-    ``log_confusion`` and ``counts`` are (worker, answered label, state), so the inner loop walks memory in order; a
-    state is a true label, or one of several subtypes of it. ``row``, (n_states,), is to work in. The kernel returns the
-    block's log likelihood and the largest change of a probability.
-    """
-
-    @compiled
-    def expect(
-        first: int,
-        last: int,
-        offsets: Ints,
-        worker: Array,
-        label: Array,
-        clamp: Array,
-        accepted: Bools,
-        log_prevalence: Floats,
-        log_confusion: Floats,
-        posterior: Floats,
-        counts: Floats,
-        class_counts: Floats,
-        row: Floats,
-    ) -> tuple[float, float]:
-        n_states = size if size > 0 else log_prevalence.size
-        counts[...] = 0.0
-        class_counts[...] = 0.0
-        log_likelihood = 0.0
-        change = 0.0
-        for i in range(first, last):
-            begin, end = offsets[i], offsets[i + 1]
-            gold = clamp[i]
-            if gold < 0:
-                for k in range(n_states):
-                    row[k] = log_prevalence[k]
-            else:
-                spread(accepted[gold], row)
-            for a in range(begin, end):
-                cell = log_confusion[worker[a], label[a]]
-                for k in range(n_states):
-                    row[k] += cell[k]
-            top = row[0]
-            for k in range(1, n_states):
-                top = max(top, row[k])
-            total = 0.0
-            for k in range(n_states):
-                row[k] = math.exp(row[k] - top)
-                total += row[k]
-            if begin < end:
-                log_likelihood += top + math.log(total)
-            free = 1.0 if gold < 0 and begin < end else 0.0
-            share = 1.0 / total
-            for k in range(n_states):
-                row[k] *= share
-                change = max(change, abs(row[k] - posterior[i, k]))
-                posterior[i, k] = row[k]
-                class_counts[k] += free * row[k]
-            for a in range(begin, end):
-                cell = counts[worker[a], label[a]]
-                for k in range(n_states):
-                    cell[k] += row[k]
-        return log_likelihood, change
-
-    return expect
 
 
 @functools.cache

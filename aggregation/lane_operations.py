@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, cast
 
 from llvmlite import ir
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 NUMBER = ir.DoubleType()
 BYTES = 8  # arrays are aligned to numbers, not to rows
+TERMS = 14  # the next is less than the last bit
+# The logarithm of 2 to 32 bits, so that small multiples of it are exact, and what is left of it.
+LOG_2 = float.fromhex("0x1.62e42feep-1")
+LOG_2_REST = 1.90821492927058770002e-10
 
 
 class Lanes(types.Type):
@@ -43,11 +48,15 @@ def _operation(function: Callable[..., Any]) -> Callable[..., Any]:
     return cast("Callable[..., Any]", intrinsic(prefer_literal=True)(function))
 
 
-def _place(context: Any, builder: Any, array_type: Any, array: Any, index: Any, lanes: Lanes) -> Any:
-    """Find where a row of an array stands."""
+def _place(context: Any, builder: Any, array_type: Any, array: Any, first: Any, lanes: Lanes) -> Any:
+    """Find where in an array a row stands that begins with some number of it."""
     data = context.make_array(array_type)(context, builder, array).data
-    first = builder.gep(data, [builder.mul(index, ir.Constant(index.type, lanes.size))])
-    return builder.bitcast(first, lanes.vector.as_pointer())
+    return builder.bitcast(builder.gep(data, [first]), lanes.vector.as_pointer())
+
+
+def _first(builder: Any, index: Any, lanes: Lanes) -> Any:
+    """Find the first number of a row, where all rows before it are as long."""
+    return builder.mul(index, ir.Constant(index.type, lanes.size))
 
 
 def _sized(size: Any) -> Lanes:
@@ -65,43 +74,61 @@ def _lane(k: int) -> Any:
     return ir.Constant(ir.IntType(32), k)
 
 
-@_operation
-def load(_: Any, size: Any, array: Any, index: Any) -> Any:
-    """Read a row: ``load(size, array, index)``, where for ``size`` a row of that size can stand."""
-    lanes = _sized(size)
+def _loading(find_first: Callable[[Any, Any, Lanes], Any]) -> Callable[..., Any]:
+    @_operation
+    def operation(_: Any, size: Any, array: Any, index: Any) -> Any:
+        lanes = _sized(size)
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        row = builder.load(_place(context, builder, signature.args[1], given[1], given[2], lanes))
-        row.align = BYTES
-        return row
+        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            first = find_first(builder, given[2], lanes)
+            row = builder.load(_place(context, builder, signature.args[1], given[1], first, lanes))
+            row.align = BYTES
+            return row
 
-    return lanes(size, array, types.uintp), build
+        return lanes(size, array, types.uintp), build
 
-
-@_operation
-def store(_: Any, array: Any, index: Any, row: Any) -> Any:
-    """Write a row: ``store(array, index, row)``."""
-
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        place = _place(context, builder, signature.args[0], given[0], given[1], signature.args[2])
-        builder.store(given[2], place).align = BYTES
-        return context.get_dummy_value()
-
-    return types.void(array, types.uintp, row), build
+    return operation
 
 
-@_operation
-def accumulate(_: Any, array: Any, index: Any, row: Any) -> Any:
-    """Add to a row where it stands: ``accumulate(array, index, row)``."""
+def _storing(find_first: Callable[[Any, Any, Lanes], Any]) -> Callable[..., Any]:
+    @_operation
+    def operation(_: Any, array: Any, index: Any, row: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            first = find_first(builder, given[1], signature.args[2])
+            place = _place(context, builder, signature.args[0], given[0], first, signature.args[2])
+            builder.store(given[2], place).align = BYTES
+            return context.get_dummy_value()
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        place = _place(context, builder, signature.args[0], given[0], given[1], signature.args[2])
-        before = builder.load(place)
-        before.align = BYTES
-        builder.store(builder.fadd(before, given[2]), place).align = BYTES
-        return context.get_dummy_value()
+        return types.void(array, types.uintp, row), build
 
-    return types.void(array, types.uintp, row), build
+    return operation
+
+
+def _accumulating(find_first: Callable[[Any, Any, Lanes], Any]) -> Callable[..., Any]:
+    @_operation
+    def operation(_: Any, array: Any, index: Any, row: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            first = find_first(builder, given[1], signature.args[2])
+            place = _place(context, builder, signature.args[0], given[0], first, signature.args[2])
+            before = builder.load(place)
+            before.align = BYTES
+            builder.store(builder.fadd(before, given[2]), place).align = BYTES
+            return context.get_dummy_value()
+
+        return types.void(array, types.uintp, row), build
+
+    return operation
+
+
+def _as_given(_builder: Any, number: Any, _lanes: Lanes) -> Any:
+    return number
+
+
+# Read a row: ``load(size, array, index)``, where for ``size`` a row of that size can stand. Write one, and add one to
+# what stands there: ``store(array, index, row)``. ``index`` counts rows, and in those that end on ``_at`` numbers.
+load, load_at = _loading(_first), _loading(_as_given)
+store, store_at = _storing(_first), _storing(_as_given)
+accumulate, accumulate_at = _accumulating(_first), _accumulating(_as_given)
 
 
 @_operation
@@ -180,7 +207,46 @@ def _shuffled(builder: Any, row: Any, size: int, first: int = 0) -> Any:
     return builder.shuffle_vector(row, zeros, lanes)
 
 
-absolute, log, exp = (_of_each(name) for name in ("fabs", "log", "exp"))
+absolute, log = (_of_each(name) for name in ("fabs", "log"))
+
+
+@_operation
+def exp(_: Any, row: Any) -> Any:
+    """Raise e to each number, up to 709: nothing to what is below -708. Right to two units in the last place.
+
+    A number is a whole multiple of log 2, which goes to the exponent, and a rest within half of that, for which
+    fourteen terms of the series are enough (as in W. J. Cody and W. Waite 1980, Software Manual for the Elementary
+    Functions). The C library takes numbers one by one, and several times as long.
+    """
+
+    def build(_context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        lanes = Lanes(1 << (signature.args[0].size - 1).bit_length())  # others are cut up by the machine
+        integers = ir.VectorType(ir.IntType(64), lanes.size)
+
+        def every(number: float) -> Any:
+            return ir.Constant(lanes.vector, [number] * lanes.size)
+
+        number = _shuffled(builder, given[0], lanes.size)
+        # Added to this, a number is rounded to a whole one, which then stands in the lowest bits.
+        whole = every(1.5 * 2.0**52)
+        shifted = builder.fadd(builder.fmul(number, every(1 / math.log(2))), whole)
+        times = builder.fsub(shifted, whole)
+        rest = builder.fsub(number, builder.fmul(times, every(LOG_2)))
+        rest = builder.fsub(rest, builder.fmul(times, every(LOG_2_REST)))
+        # Neighbours are joined, and what comes of them again, as in G. Estrin (1960): a chain as short as can be.
+        terms = [every(1 / math.factorial(term)) for term in range(TERMS)]
+        while len(terms) > 1:
+            pairs = [
+                builder.fadd(low, builder.fmul(rest, high)) for low, high in zip(terms[::2], terms[1::2], strict=False)
+            ]
+            terms = pairs + terms[len(pairs) * 2 :]
+            rest = builder.fmul(rest, rest)
+        bits = builder.shl(builder.bitcast(shifted, integers), ir.Constant(integers, [52] * lanes.size))
+        found = builder.bitcast(builder.add(builder.bitcast(terms[0], integers), bits), lanes.vector)
+        found = builder.select(builder.fcmp_ordered(">", number, every(-708.0)), found, every(0.0))
+        return _shuffled(builder, found, signature.args[0].size)
+
+    return row(row), build
 
 
 def _over_lanes(join: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aggregation import kernels
+from aggregation import log_rows
 from aggregation.fit import Fit
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Latent(Fit):
         self._accepted = np.repeat(clamp.accepted, subtypes, axis=1)
         self.log_confusion: Floats = np.zeros(self.counts.shape[1:])
         self.log_prevalence = np.zeros(self.class_counts.shape[1])
-        self._kernel = kernels.expect_for(self.log_prevalence.size)
+        self._kernel = log_rows.expect_for(self.log_prevalence.size)
 
     def confusion(self) -> Floats:
         """Give the confusion matrices, (n_workers, true, answered)."""
@@ -55,8 +55,7 @@ class Latent(Fit):
             first,
             last,
             table.offsets,
-            table.worker,
-            table.label,
+            self.cells,
             self.clamp.row,
             self._accepted,
             self.log_prevalence,

@@ -35,6 +35,28 @@ def test_more_confusion_than_memory_is_refused_with_what_to_use(method):
         aggregate(table, method)
 
 
+@pytest.mark.parametrize("n_labels", [2, 3, 8, 9, 21])
+@pytest.mark.parametrize("method", ["one_coin", "mace"])
+def test_the_posterior_is_that_of_the_parameters_in_rows_of_any_length(method, n_labels):
+    """Whatever the number of an item's answers, and where gold leaves it several labels."""
+    rng = np.random.default_rng(n_labels)
+    item = np.repeat(np.arange(40), np.arange(40))
+    worker = np.concatenate([rng.permutation(45)[:n] for n in range(40)])
+    label = np.where(rng.random(item.size) < 0.6, item % n_labels, rng.integers(n_labels, size=item.size))
+    table = LabelTable.from_arrays(item, worker, label, n_labels)
+    gold = np.zeros((40, n_labels), dtype=bool)
+    gold[3::7, 0] = True
+    gold[5::7, :2] = True
+    result = aggregate(table, method, gold=gold, max_iter=9)
+    log = np.tile(np.log(result.prevalence), (table.n_items, 1))
+    log[gold.any(axis=1)] = np.where(gold, 0.0, -np.inf)[gold.any(axis=1)]
+    for item, worker, label in zip(table.item, table.worker, table.label, strict=True):
+        log[item] += np.log(result.confusion[worker, :, label])
+    expected = np.exp(log - np.logaddexp.reduce(log, axis=1)[:, None])
+    np.testing.assert_allclose(result.posterior, expected, atol=1e-12)
+    assert (result.posterior[3::7] == gold[3::7]).all(), "what is sure is exactly 1"
+
+
 def test_one_coin_spreads_errors_evenly_and_counts_the_prior():
     table = LabelTable.from_arrays([0, 0, 1, 1], [0, 1, 0, 1], [2, 2, 1, 1], n_labels=3)
     result = aggregate(table, "one_coin", gold=np.array([2, 0]))
