@@ -1,4 +1,4 @@
-"""What a worker's answers are worth, from their confusion matrix."""
+"""What a worker's answers are worth: how many are right, and what their confusion matrix tells."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import betaincinv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,33 @@ if TYPE_CHECKING:
 RIGHT, WRONG = 4.0, 1.0
 # Cells that are held at once.
 PART = 4_000_000
+
+
+def accuracy(table: LabelTable, calibrated: Floats, mass: float = 0.9) -> tuple[Floats, Floats, Floats]:
+    """
+    Give each worker's chance to be right and the ends of the interval that holds it, (n_workers,) each.
+
+    Every accuracy is as likely beforehand. Were it known which answers are right, the posterior would be
+    Beta(1 + right, 1 + wrong). As there are only chances of that, it is a mixture of such, and the Beta distribution of
+    the same mean and variance stands for it.
+
+    Parameters
+    ----------
+    calibrated : (n_items, n_labels)
+        Honest probabilities of each item's labels, as `Result.calibrated`.
+    mass : float
+        What share of the distribution the interval holds.
+
+    """
+    chance = np.clip(calibrated[table.item, table.label], 0.0, 1.0)
+    given = np.bincount(table.worker, minlength=table.n_workers)
+    right = np.bincount(table.worker, chance, minlength=table.n_workers)
+    doubt = np.bincount(table.worker, chance * (1 - chance), minlength=table.n_workers)  # the variance of how many
+    mean = (1 + right) / (2 + given)
+    of_each = ((1 + right) * (1 + given - right) - doubt) / ((2 + given) ** 2 * (3 + given))
+    weight = mean * (1 - mean) / (of_each + doubt / (2 + given) ** 2) - 1
+    low, high = (betaincinv(mean * weight, (1 - mean) * weight, (1 + side * mass) / 2) for side in (-1, 1))
+    return mean, low, high
 
 
 def confusions(table: LabelTable, posterior: Floats) -> Iterator[Floats]:

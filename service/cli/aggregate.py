@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 # Written out, for --help need not wait for numpy; a test compares.
 _METHODS = "majority, wawa, dawid_skene, maximum_likelihood, hierarchical, bcc, ebcc, auto, one_coin, glad, mace"
-_WIDEST = 20  # label values up to which a worker's confusion matrix is written, a column for each cell
+_WIDEST = 20  # label values up to which a worker's confusion matrix is written whole, a column for each cell
 
 
 @click.command()
@@ -32,7 +32,7 @@ _WIDEST = 20  # label values up to which a worker's confusion matrix is written,
 @click.option("--gold", type=_FILE, help="Known labels (task, label); several rows for a task are all accepted.")
 @click.option("--truth", type=_FILE, help="True labels (task, label), read only when the result is final.")
 @click.option("--out", "-o", type=_FILE, help="Write labels, confidence and probabilities (CSV or Parquet).")
-@click.option("--workers", type=_FILE, help="Write what each worker's answers are worth (CSV or Parquet).")
+@click.option("--workers", type=_FILE, help="Write each worker's accuracy, with a 90% interval, and worth.")
 @click.option("--columns", "names", help="What the columns are called instead: --columns item,annotator,answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def aggregate(
@@ -172,42 +172,39 @@ def _label_columns(answers: Answers, result: Result) -> dict[str, Any]:
 
 
 def _worker_columns(answers: Answers, result: Result) -> dict[str, Any]:
-    """Describe workers: accuracy is the share of answers that calibrated labels agree with, as a Beta posterior."""
+    """Describe workers, with a column for each cell of their confusion or, of many, the diagonal."""
     import numpy as np  # noqa: PLC0415
 
     from aggregation import quality  # noqa: PLC0415
-    from gold import believe  # noqa: PLC0415
 
     table = answers.table
-    given = np.bincount(table.worker, minlength=table.n_workers)
-    right = np.bincount(table.worker, result.calibrated[table.item, table.label], minlength=table.n_workers)
-    trust = believe(np.minimum(right, given), given)
-    low, high = trust.interval()
+    accuracy, low, high = quality.accuracy(table, result.calibrated)
     matrices = quality.confusions(table, result.posterior) if result.confusion is None else [result.confusion]
     wide = len(answers.labels) > _WIDEST
     worth, shown = [], []
     for some in matrices:
         cost, value = quality.expected_cost(some, result.prevalence), quality.quality(some, result.prevalence)
         worth.append((cost, value, quality.spammer_score(some)))
-        shown += [] if wide else [some]
+        shown.append(some.diagonal(axis1=1, axis2=2)[:, :, None] if wide else some)
     cost, value, spammer = (np.concatenate(column) for column in zip(*worth, strict=True))
     columns: dict[str, Any] = {
         "worker": answers.workers,
-        "answers": given,
-        "accuracy": trust.mean,
+        "answers": np.bincount(table.worker, minlength=table.n_workers),
+        "accuracy": accuracy,
         "accuracy_low": low,
         "accuracy_high": high,
         "expected_cost": cost,
         "quality": value,
         "spammer_score": spammer,
     }
+    confusion = np.concatenate(shown)
     if wide:
-        _note(f"confusion matrices are left out of the workers: {len(answers.labels)} label values are over {_WIDEST}")
-    else:
-        confusion = np.concatenate(shown)
-        for true, name in enumerate(answers.labels):
-            for answered, other in enumerate(answers.labels):
-                columns[f"{name} answered {other}"] = confusion[:, true, answered]
+        _note(
+            f"of workers' confusion only the diagonal is written: {len(answers.labels)} label values are over {_WIDEST}"
+        )
+    for true, name in enumerate(answers.labels):
+        for answered, other in enumerate([name] if wide else answers.labels):
+            columns[f"{name} answered {other}"] = confusion[:, true, answered]
     return columns
 
 

@@ -363,13 +363,14 @@ def test_where_writing_fails_what_was_there_stays_and_nothing_is_left_beside_it(
     assert ((folder / name).read_bytes(), {*folder.iterdir()}) == (before, files)
 
 
-def test_workers_over_many_labels_are_described_without_their_matrices(tmp_path):
+def test_workers_over_many_labels_are_described_by_the_diagonals_of_their_matrices(tmp_path):
     rows = "".join(f"{item},{worker},{item}\n" for item in range(21) for worker in "vw")
     (tmp_path / "labels.csv").write_text(f"task,worker,label\n{rows}")
     shown = run(tmp_path / "labels.csv", "--method", "wawa", "--json", "--workers", tmp_path / "workers.csv")
-    assert shown.stderr == "assay: confusion matrices are left out of the workers: 21 label values are over 20\n"
+    assert shown.stderr == "assay: of workers' confusion only the diagonal is written: 21 label values are over 20\n"
     first, *_ = csv.DictReader((tmp_path / "workers.csv").read_text().splitlines())
-    assert [*first][-1] == "spammer_score"
+    assert [*first][-22:] == ["spammer_score", *(f"{label} answered {label}" for label in range(21))]
+    assert float(first["3 answered 3"]) == pytest.approx(5 / 6)  # one answer, and four of five expected
     assert float(first["quality"]) > 0.5
 
 
