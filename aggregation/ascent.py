@@ -9,7 +9,7 @@ quarter, did not grow, and hardly shrank. Where it shrinks well the tolerance wi
 reaching. Where it grows, a climb is on its way out of a saddle, and goes on. With answers enough for its parameters a
 climb goes all the way: steps are cheap then, and on poor workers' answers some go by saddles as flat as that.
 
-What could still come is little: at `LEVEL` a step ten thousand more raise the bound by a ten-millionth of it. But
+What could still come is little: at `LEVEL` a step ten thousand more raise the bound by a millionth of it. But
 probabilities may then still be moving by more than ``tol``, so a result tells which it was (``params["ended"]``).
 With a tolerance of 0, which nothing reaches, every step is taken that was asked for. docs/engine.md says what was
 measured.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # How much of itself a bound that is level rises by in a step, at most.
-LEVEL = 1e-11
+LEVEL = 1e-10
 # Steps in a row that tell it.
 WINDOW = 64
 # Why a climb ended.

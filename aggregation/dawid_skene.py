@@ -26,6 +26,8 @@ from aggregation.lanes import MOST_LANES, width
 from aggregation.memory import empty, zeros
 from aggregation.prior import Prior
 from aggregation.restarts import Restarts
+from aggregation.rows import Rows
+from aggregation.sparse_confusion import SparseDawidSkene, is_sparse
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
@@ -284,8 +286,14 @@ def _fit(
     limits = {"max_iter": max_iter, "tol": tol, "accelerate": accelerate}
     params = {"prior": prior.describe(), **limits, "warm": start is not None, **again._asdict()}
     least = LEAST_IN_LANES if table.n_labels <= MOST_LANES else LEAST_ANSWERS
-    with Blocks(table, table.n_workers * table.n_labels**2, least=least, threads=threads) as blocks:
-        fit = DawidSkene(table, clamp, blocks, prior, accelerate=accelerate)
+    rows = Rows(table) if is_sparse(table, MOST_LANES) else None
+    cells = table.n_labels * (table.n_workers * table.n_labels if rows is None else len(rows))
+    with Blocks(table, cells, least=least, threads=threads) as blocks:
+        fit: DawidSkene | SparseDawidSkene
+        if rows is None:
+            fit = DawidSkene(table, clamp, blocks, prior, accelerate=accelerate)
+        else:
+            fit = SparseDawidSkene(table, clamp, blocks, prior, rows)
         fit.method = method
         if start is None:
             result = fit_from_votes(fit, max_iter, tol, None, again)

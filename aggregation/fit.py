@@ -15,6 +15,7 @@ from aggregation import kernels
 from aggregation.ascent import Ascent
 from aggregation.memory import empty, zeros
 from aggregation.result import TIE, Result, ranks
+from aggregation.rows import Rows, agreeing
 from aggregation.watching import tell
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ class Fit:
     Attributes
     ----------
     posterior : (n_items, n_states) float64
-    counts : (n_blocks, n_workers, n_labels, n_states or more) float64
+    counts : (n_blocks, n_workers, n_labels, n_states or more) or (n_blocks, n_rows, n_states or more) float64
         Expected answers by worker, answered label and state: the kernels walk them in this order.
     cells : (n_answers,) int32
-        In which row of ``counts``, of all workers' rows, each answer is.
+        In which row of ``counts``, of all rows that are held, each answer is; a row is a worker's answered label.
     class_counts : (n_blocks, n_states) float64
         Expected items by state, of those that were answered and are not gold.
     many_cells : bool
@@ -50,9 +51,20 @@ class Fit:
     method = "fit"
 
     def __init__(
-        self, table: LabelTable, clamp: Clamp, blocks: Blocks, *, subtypes: int = 1, room: int | None = None
+        self,
+        table: LabelTable,
+        clamp: Clamp,
+        blocks: Blocks,
+        *,
+        subtypes: int = 1,
+        room: int | None = None,
+        rows: Rows | None = None,
     ) -> None:
-        """Begin with nothing; a row of counts has ``room`` for so many numbers, by default for one of each state."""
+        """
+        Begin with nothing; a row of counts has ``room`` for so many numbers, by default for one of each state.
+
+        All rows are held, or those ``rows`` that were answered.
+        """
         n_labels, n_states = table.n_labels, table.n_labels * subtypes
         cells = table.n_workers * n_labels * n_states
         self.many_cells = cells > table.n_answers
@@ -62,14 +74,19 @@ class Fit:
                 f"{MOST_CELLS:,} are held: use majority, wawa or glad, which need none"
             )
         self.table, self.clamp, self.blocks, self.subtypes = table, clamp, blocks, subtypes
-        self.counts: Floats = zeros(len(blocks), table.n_workers, n_labels, room or n_states)
+        self._answered_rows = rows
+        shape = (table.n_workers, n_labels) if rows is None else (len(rows),)
+        self.counts: Floats = zeros(len(blocks), *shape, room or n_states)
         self.class_counts = np.zeros((len(blocks), n_states))
         self.posterior = empty(table.n_items, n_states)
-        self.cells = empty(table.n_answers, dtype=np.int32)
-        blocks.share(
-            table.n_answers,
-            lambda first, last: kernels.find_cells(first, last, table.worker, table.label, n_labels, self.cells),
-        )
+        if rows is None:
+            self.cells = empty(table.n_answers, dtype=np.int32)
+            blocks.share(
+                table.n_answers,
+                lambda first, last: kernels.find_cells(first, last, table.worker, table.label, n_labels, self.cells),
+            )
+        else:
+            self.cells = rows.of_answer
         self.penalty = 0.0
 
     def maximise(self) -> None:
@@ -109,9 +126,14 @@ class Fit:
     def agreement(self) -> Floats:
         """Count answers by label given and, as the posterior has it, true label, (n_labels, n_labels)."""
         n_labels = self.table.n_labels
+        rows = self._answered_rows
+        if rows is not None:
+            found = np.zeros((n_labels, n_labels))
+            agreeing(self.counts, rows.label, self.subtypes, found)
+            return found
         counts = self.counts.sum(axis=(0, 1))[:, : n_labels * self.subtypes]
-        agreeing: Floats = counts.reshape(n_labels, n_labels, self.subtypes).sum(axis=2)
-        return agreeing
+        agreed: Floats = counts.reshape(n_labels, n_labels, self.subtypes).sum(axis=2)
+        return agreed
 
     def begin(self, posterior: Floats, *, gold_only: bool = False) -> None:
         """Set the weights that a distribution over states implies, counting all answers or those to gold."""
@@ -166,16 +188,14 @@ class Fit:
         return labels
 
     def _tally(self, block: int, first: int, last: int, *, gold_only: bool) -> None:
-        table = self.table
         kernels.tally(
             first,
             last,
-            table.offsets,
-            table.worker,
-            table.label,
+            self.table.offsets,
+            self.cells,
             self.clamp.row,
             self.posterior,
-            self.counts[block],
+            self.counts[block].reshape(-1, self.counts.shape[-1]),
             self.class_counts[block],
             gold_only,
         )

@@ -40,15 +40,14 @@ def tally(
     first: int,
     last: int,
     offsets: Ints,
-    worker: Array,
-    label: Array,
+    cells: Array,
     clamp: Array,
     posterior: Floats,
     counts: Floats,
     class_counts: Floats,
     gold_only: bool,
 ) -> None:
-    """Count the answers of a block of items by worker, answered label and (expected) true label."""
+    """Count the answers of a block of items by (expected) true label, each in the row that ``cells`` says."""
     n_labels = class_counts.size
     counts[...] = 0.0
     class_counts[...] = 0.0
@@ -59,7 +58,7 @@ def tally(
             for k in range(n_labels):
                 class_counts[k] += posterior[i, k]
         for a in range(offsets[i], offsets[i + 1]):
-            cell = counts[worker[a], label[a]]
+            cell = counts[cells[a]]
             for k in range(n_labels):
                 cell[k] += posterior[i, k]
 

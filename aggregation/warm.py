@@ -14,6 +14,8 @@ from aggregation.table import LARGE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LEAST_DENSE = (MOST_LANES + 1) ** 2
+
 
 def warm(labels: Iterable[int] = range(3, MOST_LANES + 2)) -> None:
     """Run each method on two items, then numbers of labels that have kernels of their own, and a large table."""
@@ -30,6 +32,8 @@ def warm(labels: Iterable[int] = range(3, MOST_LANES + 2)) -> None:
             few = LabelTable.from_arrays(*arrays, n_labels=n_labels)
             aggregate(few)
             aggregate(few, method="hierarchical", max_iter=1)
+        one = np.arange(LEAST_DENSE)  # answers enough that all rows of confusion are held, with more labels than lanes
+        aggregate(LabelTable.from_arrays(one, one * 0, one % (MOST_LANES + 1), n_labels=MOST_LANES + 1), max_iter=1)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from crowds import answers, simulate, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregation import LabelTable, Prior, aggregate, maximisation
+from aggregation import LabelTable, Prior, aggregate, dawid_skene, maximisation
 from aggregation.kernels import FLOOR
 
 pytestmark = pytest.mark.filterwarnings("ignore::aggregation.ConvergenceWarning")
@@ -264,3 +264,28 @@ def test_extrapolation_climbs_no_slower_where_some_answer_little(n_labels, seed)
     )
     for steps in (8, 16, 24):
         assert fast[: steps - 2].max() > plain[steps - 1]
+
+
+@pytest.mark.parametrize("kind", ["none", "default", "uneven", "of each worker"])
+@pytest.mark.parametrize("with_gold", [False, True])
+def test_rows_that_nobody_answered_need_not_be_held(kind, with_gold, monkeypatch):
+    """Posterior, confusion of all rows, prevalence and bound are those of the fit that holds every row."""
+    n_items, n_workers, n_labels = 100, 12, 13
+    table, truth = simulate(n_items, n_workers, n_labels)
+    rng = np.random.default_rng(0)
+    prior = {
+        "none": Prior.none(n_labels),
+        "default": Prior.default(n_labels),
+        "uneven": Prior(rng.random((n_labels, n_labels)), np.ones(n_labels)),
+        "of each worker": Prior(rng.random((n_workers, n_labels, n_labels)), np.ones(n_labels)),
+    }[kind]
+    gold = np.where(np.arange(n_items) % 7 == 0, truth, -1) if with_gold else None
+    found = []
+    for sparse in (dawid_skene.is_sparse, lambda *_: False):
+        monkeypatch.setattr(dawid_skene, "is_sparse", sparse)
+        cold = aggregate(table, gold=gold, prior=prior, max_iter=6, tol=0)
+        found.append((cold, aggregate(table, gold=gold, prior=prior, max_iter=3, tol=0, start=cold)))
+    for few, all_rows in zip(*found, strict=True):
+        for name in ("posterior", "confusion", "prevalence"):
+            np.testing.assert_allclose(getattr(few, name), getattr(all_rows, name), rtol=0, atol=1e-9)
+        np.testing.assert_allclose(few.objective, all_rows.objective, rtol=1e-11)
