@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _PARQUET = {".parquet", ".pq"}
 _PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
+# What else tables are kept in: a CSV file by such a name would not open.
+_OTHERS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".feather", ".arrow", ".orc", ".zip", ".db", ".html"}
 # Whole numbers up to here are the same as floats.
 _LARGEST_WHOLE = 2.0**53
 
@@ -67,6 +69,8 @@ def check_places(places: tuple[Path | None, ...], given: tuple[Path | None, ...]
             raise PlainError("- is no file to write to: name one")
         if path.is_dir():
             raise PlainError(f"{path} cannot be written: it is a folder; name a file in it")
+        if path.suffix.lower() in _OTHERS:
+            raise PlainError(f"{path} cannot be written: name a file that ends with .csv, .tsv, .parquet or .csv.gz")
         if not path.parent.is_dir():
             raise PlainError(f"{path} cannot be written: there is no folder {path.parent}")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
@@ -101,10 +105,10 @@ def write(path: Path, columns: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def _replaced(path: Path) -> Iterator[str]:
     """Give a place beside a file to write to, which takes the place of the file when all is written."""
-    path = path.resolve()
-    if path.exists() and (not path.is_file() or not os.access(path.parent, os.W_OK)):
+    if path.exists() and (not path.is_file() or not os.access(path.resolve().parent, os.W_OK)):
         yield str(path)  # a pipe or a device, or a file whose neighbours are not ours
         return
+    path = path.resolve()
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield str(beside)

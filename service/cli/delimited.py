@@ -141,4 +141,6 @@ def _first_bad_row(source: Source, delimiter: str) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"
+    """Show the beginning of what a file has; no terminal is told anything by it."""
+    shown = "".join(char if char.isprintable() else "\ufffd" for char in text[: most + 1])
+    return shown if len(shown) <= most else f"{shown[:most]}…"

@@ -120,6 +120,7 @@ def test_parquet_and_numbers_are_read_too(tmp_path):
     [
         ("a.csv", b"", "is empty"),
         ("a.csv", b"task,worker\na,b\n", "no column label; needed are task, worker, label, separated by commas, and"),
+        ("a.csv", b"\x1b[2Jtask,worker\na,b\n", "there are: \ufffd.2Jtask, worker$"),
         ("a.csv", b"task;worker;answer\na;b;1\nc;d;2\n", "by semicolons, and there are: task, worker, answer$"),
         ("a.csv", b"task,label,worker,label\na,1,b,2\n", "2 columns named label: rename or remove all but one"),
         ("a.csv", b"task,Label,worker,LABEL\na,1,b,2\n", "2 columns named label: rename or remove all but one"),
@@ -260,6 +261,8 @@ def test_what_is_not_there_is_said(crowd, tmp_path):
         run(tmp_path)
     with pytest.raises(PlainError, match="it is a folder; name a file in it"):
         run(folder / "labels.csv", "--workers", tmp_path)
+    with pytest.raises(PlainError, match=r"name a file that ends with .csv, .tsv, .parquet or .csv.gz"):
+        run(folder / "labels.csv", "--out", tmp_path / "out.xlsx")
     with pytest.raises(PlainError, match="is read here: write to another file"):
         run(folder / "labels.csv", "--out", folder / "labels.csv")
     with pytest.raises(PlainError, match="no file to write to"):
@@ -325,6 +328,15 @@ def test_labels_written_with_tabs_are_read_with_tabs(crowd):
     run(folder / "labels.csv", "--method", "wawa", "--out", folder / "out.tsv", "--workers", folder / "workers.csv")
     shown = run(folder / "labels.csv", "--method", "wawa", "--json", "--truth", folder / "out.tsv")
     assert json.loads(shown.stdout)["accuracy"] == 1
+
+
+def test_labels_can_be_written_to_a_pipe(crowd):
+    given = [str(crowd[0] / "labels.csv"), "--method", "wawa", "--json", "--out", "/dev/stdout"]
+    program = "import sys; from service.cli import main; main(['aggregate', *sys.argv[1:]])"
+    shown = subprocess.run([sys.executable, "-c", program, *given], capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    header, *rows, summary = shown.stdout.splitlines()
+    assert (header.split(",")[:2], len(rows), json.loads(summary)["items"]) == (['"task"', '"label"'], 80, 80)
 
 
 def test_of_a_task_with_several_true_labels_each_is_right(tmp_path):
