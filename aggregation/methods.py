@@ -69,14 +69,28 @@ def aggregate(
     **options
         The method's own parameters, such as ``prior``, ``start``, ``max_iter`` and ``tol`` of `dawid_skene`. A model
         with workers takes ``prior``, what is known of them from earlier jobs; one that climbs takes ``start``, an
-        earlier result over the same items and workers, and more behind them.
+        earlier result over the same items and workers, and more behind them, and ``restarts`` and ``seed``.
+
+    Returns
+    -------
+    Result
+        Labels, probabilities, confidence and what was learnt of the workers. Its ``params`` tell what the method was
+        run with, what it chose, and how confidence was calibrated.
 
     Raises
     ------
     TypeError
         Gold or an option is of another kind.
     ValueError
-        The method is unknown, or gold or an option does not fit the table.
+        The method is unknown, gold or an option does not fit the table, or the table is too large for the method; the
+        message says what to do.
+    ImportError
+        One of crowd-kit's models is asked for, and crowd-kit is not installed.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The climb was stopped at ``max_iter``.
 
     """
     model = _model(method)
