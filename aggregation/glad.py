@@ -11,11 +11,13 @@ labels from labelers of unknown expertise, NIPS.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from aggregation import glad_steps
 from aggregation.ascent import LIMIT, TOLERANCE
+from aggregation.blocks import Blocks
 from aggregation.climbing import best, check_limits, is_exchange, renaming, warn_unless_converged
 from aggregation.earlier import posterior_from
 from aggregation.majority import shares
@@ -35,49 +37,46 @@ INNER_STEPS = 5
 # At a warm start, abilities and eases come to what its labels imply before the climb begins.
 SETTLING_STEPS = 200
 LOG_EASE_LIMIT = 5.0
+# Shorter Newton steps are not tried.
+LEAST_STEP = 1e-4
 
 
 class Glad:
-    """The state of a fit: ability (n_workers,), log_ease (n_items,), posterior."""
+    """The state of a fit: ability (n_workers,), log_ease (n_items,), posterior (n_items, n_labels)."""
 
-    def __init__(self, table: LabelTable, clamp: Clamp, posterior: Floats, prior: Prior | None) -> None:
-        self.table, self.clamp, self.posterior = table, clamp, posterior
+    def __init__(self, table: LabelTable, clamp: Clamp, posterior: Floats, prior: Prior | None, blocks: Blocks) -> None:
+        """Begin with what a distribution over labels implies."""
+        self.table, self.clamp, self.posterior, self.blocks = table, clamp, posterior.copy(), blocks
         none = np.zeros(table.n_workers)
         self._right, self._wrong = (none, none) if prior is None else prior.accuracy_counts(table.n_workers)
-        self._item, self._cell = table.item, (table.item, table.label)
-        self._start = np.where(
-            clamp.accepted, -np.log(np.maximum(clamp.accepted.sum(axis=1, keepdims=True), 1)), -np.inf
-        )
+        counts = np.maximum(clamp.accepted.sum(axis=1, keepdims=True), 1)
+        self._start = np.where(clamp.accepted, -np.log(counts), -np.inf)
         self.ability = np.full(table.n_workers, ABILITY)
         self.log_ease = np.full(table.n_items, LOG_EASE)
         self.log_prevalence = np.full(table.n_labels, -np.log(table.n_labels))
 
-    def logits(self, ability: Floats, log_ease: Floats) -> Floats:
-        """Give the log odds of each answer to be right, (n_answers,)."""
-        odds: Floats = ability[self.table.worker] * np.exp(log_ease[self._item])
-        return odds
-
     def expect(self) -> tuple[float, float]:
         """Infer the posterior; give the log posterior of the parameters, and the largest change."""
         table = self.table
-        x = self.logits(self.ability, self.log_ease)
-        log_right = -np.logaddexp(0, -x)
-        log_wrong = -np.logaddexp(0, x) - np.log(table.n_labels - 1)
-        base = np.bincount(self._item, log_wrong, minlength=table.n_items)
-        gain = np.bincount(
-            self._item * table.n_labels + table.label, log_right - log_wrong, minlength=self.posterior.size
-        )
-        log = self.log_prevalence + base[:, None] + gain.reshape(self.posterior.shape)
-        known = self.clamp.known
-        log[known] += self._start - self.log_prevalence
-        top = log.max(axis=1, keepdims=True, initial=-np.inf)
-        weight = np.exp(log - top)
-        total = weight.sum(axis=1, keepdims=True)
-        posterior = weight / total
-        change = float(np.abs(posterior - self.posterior).max(initial=0.0))
-        self.posterior = posterior
-        answered = table.answers_per_item > 0
-        return float((top + np.log(total))[answered].sum()) + self.log_prior(self.ability, self.log_ease), change
+
+        def expect(_: int, first: int, last: int) -> tuple[float, float]:
+            return glad_steps.expect(
+                first,
+                last,
+                table.offsets,
+                table.worker,
+                table.label,
+                self.clamp.row,
+                self._start,
+                self.log_prevalence,
+                self.ability,
+                self.log_ease,
+                self.posterior,
+                np.empty(table.n_labels),
+            )
+
+        log_likelihoods, changes = zip(*self.blocks.map(expect), strict=True)
+        return sum(log_likelihoods) + self.log_prior(self.ability, self.log_ease), max(changes)
 
     def log_prior(self, ability: Floats, log_ease: Floats) -> float:
         """Give the log density of the parameters, up to a constant."""
@@ -87,48 +86,39 @@ class Glad:
 
     def maximise(self, steps: int = INNER_STEPS) -> None:
         """Raise the expected log posterior by Newton steps in abilities and eases."""
-        right = self.posterior[self._cell]
-        aim = self._aim(right, self.ability, self.log_ease)
+        aim, ability_step, ease_step = self._look(self.ability, self.log_ease)
         for _ in range(steps):
-            ability_step, ease_step = self._newton(right)
             size = 1.0
-            while size > 1e-4:
+            while size > LEAST_STEP:
                 ability = self.ability + size * ability_step
                 log_ease = np.clip(self.log_ease + size * ease_step, -LOG_EASE_LIMIT, LOG_EASE_LIMIT)
-                reached = self._aim(right, ability, log_ease)
+                reached, *further = self._look(ability, log_ease)
                 if reached >= aim:
                     break
                 size /= 2
             else:
                 return
             self.ability, self.log_ease, gained, aim = ability, log_ease, reached - aim, reached
+            ability_step, ease_step = further
             if gained < 1e-10 * (1 + abs(aim)):
                 return
 
-    def _aim(self, right: Floats, ability: Floats, log_ease: Floats) -> float:
-        x = self.logits(ability, log_ease)
-        return float((right * x - np.logaddexp(0, x)).sum()) + self.log_prior(ability, log_ease)
+    def _look(self, ability: Floats, log_ease: Floats) -> tuple[float, Floats, Floats]:
+        """Give the aim at some parameters, and a Newton step in each as though the others stood still."""
+        table, blocks = self.table, self.blocks
+        by_worker, by_item = np.empty((2, len(blocks), table.n_workers)), np.empty((2, table.n_items))
 
-    def _newton(self, right: Floats) -> tuple[Floats, Floats]:
-        """Take a Newton step in each ability and each log ease as though the others stood still."""
-        table, ease = self.table, np.exp(self.log_ease)[self._item]
-        ability = self.ability[table.worker]
-        x = ability * ease
-        chance = 1 / (1 + np.exp(-np.clip(x, -500, 500)))
-        slope, bend = right - chance, chance * (1 - chance)
+        def look(block: int, first: int, last: int) -> float:
+            answers = table.offsets, table.worker, table.label, self.posterior
+            sums = by_worker[0, block], by_worker[1, block], *by_item
+            return glad_steps.slopes(first, last, *answers, ability, log_ease, *sums)
 
-        def step(index: Any, by: Floats, pull: Floats, hold: Floats | float) -> Floats:
-            gradient = np.bincount(index, slope * by, minlength=pull.size) + pull
-            found: Floats = gradient / (np.bincount(index, bend * by**2, minlength=pull.size) + hold)
-            return found
-
-        before = 1 / (1 + np.exp(-np.clip(self.ability, -500, 500)))
-        seen = self._right + self._wrong
-        pull = ABILITY - self.ability + self._right - seen * before
-        return (
-            step(table.worker, ease, pull, 1 + seen * before * (1 - before)),
-            step(self._item, x, LOG_EASE - self.log_ease, 1.0),
-        )
+        aim = sum(blocks.map(look)) + self.log_prior(ability, log_ease)
+        slope, bend = by_worker.sum(axis=1)
+        seen, before = self._right + self._wrong, 1 / (1 + np.exp(-np.clip(ability, -500, 500)))
+        slope += ABILITY - ability + self._right - seen * before
+        bend += 1 + seen * before * (1 - before)
+        return aim, slope / bend, (by_item[0] + LOG_EASE - log_ease) / (by_item[1] + 1)
 
 
 class Climb(NamedTuple):
@@ -155,14 +145,14 @@ def _climb(fit: Glad, max_iter: int, tol: float) -> Climb:
 
 def _highest(first: Climb, prior: Prior | None, max_iter: int, tol: float) -> Climb:
     """Climb from elsewhere too, and keep the best; as `climbing.highest` does."""
-    table, clamp, found = first.fit.table, first.fit.clamp, [first]
+    table, clamp, blocks, found = first.fit.table, first.fit.clamp, first.fit.blocks, [first]
     if is_exchange(first.order):
         renamed = clamp.apply(first.fit.posterior[:, first.order])
-        found.append(_climb(Glad(table, clamp, renamed, prior), max_iter, tol))
+        found.append(_climb(Glad(table, clamp, renamed, prior, blocks), max_iter, tol))
     if not clamp.known.any():
         return found[-1]
-    fit = Glad(table, clamp, shares(table, clamp)[0], prior)
-    told = Glad(table.keep(clamp.known[table.item]), clamp, fit.posterior, prior)
+    fit = Glad(table, clamp, shares(table, clamp)[0], prior, blocks)
+    told = Glad(table.keep(clamp.known[table.item]), clamp, fit.posterior, prior, blocks)
     told.maximise(SETTLING_STEPS)
     fit.ability, fit.log_ease = told.ability, told.log_ease
     fit.expect()
@@ -199,20 +189,20 @@ def glad(
     restarts, seed : int
         Of so many climbs, all but the first begun as the seed has it, the highest is kept; see `restarts`.
     threads : int, optional
-        There for likeness with others; changes nothing.
 
     """
-    del threads
     check_limits(max_iter, tol)
     if prior is not None:
         prior.check(table.n_workers, table.n_labels)
     begin = shares(table, clamp)[0] if start is None else posterior_from(start, table, clamp)
-    fit = Glad(table, clamp, begin, prior)
-    if start is not None:
-        fit.maximise(SETTLING_STEPS)
-    again, kept = Restarts(restarts, seed), _highest(_climb(fit, max_iter, tol), prior, max_iter, tol)
-    for other in again.begins(table, clamp):
-        kept = _best([kept, _climb(Glad(table, clamp, other, prior), max_iter, tol)])
+    again = Restarts(restarts, seed)
+    with Blocks(table, table.n_workers, threads=threads) as blocks:
+        fit = Glad(table, clamp, begin, prior, blocks)
+        if start is not None:
+            fit.maximise(SETTLING_STEPS)
+        kept = _highest(_climb(fit, max_iter, tol), prior, max_iter, tol)
+        for other in again.begins(table, clamp):
+            kept = _best([kept, _climb(Glad(table, clamp, other, prior, blocks), max_iter, tol)])
     fit, objective, converged, _ = kept
     prevalence = np.exp(fit.log_prevalence)
     told = {} if prior is None else {"prior": prior.describe()}

@@ -71,10 +71,11 @@ def test_posterior_and_bound_are_those_of_the_parameters(method, faster, told):
 def test_glads_posterior_and_bound_are_those_of_abilities_and_eases(told):
     table, gold = small()
     clamp = Clamp.from_gold(gold & told, table.n_items, 3)
-    fit = Glad(table, clamp, shares(table, clamp)[0], Prior.diagonal(3, right=2.0, wrong=1.0))
-    for _ in range(4):
-        fit.maximise()
-        bound, _ = fit.expect()
+    with Blocks(table, table.n_workers) as blocks:
+        fit = Glad(table, clamp, shares(table, clamp)[0], Prior.diagonal(3, right=2.0, wrong=1.0), blocks)
+        for _ in range(4):
+            fit.maximise()
+            bound, _ = fit.expect()
 
     def log_answer(worker, label, item):
         right = 1 / (1 + np.exp(-fit.ability[worker] * np.exp(fit.log_ease[item])))

@@ -119,16 +119,18 @@ def test_glads_summit_is_where_crowdkits_gradient_is_nothing():
     """Its own steps lead there too, in minutes; so its expectation and its gradient are asked about our summit."""
     from crowdkit.aggregation import GLAD
 
+    from aggregation.blocks import Blocks
     from aggregation.glad import Glad
     from aggregation.gold import Clamp
     from aggregation.majority import shares
 
     table, _ = simulate(n_items=30, n_workers=8, n_labels=3, accuracy=(0.6, 0.9))
     clamp = Clamp.from_gold(None, 30, 3)
-    ours = Glad(table, clamp, shares(table, clamp)[0], None)
-    for _ in range(300):
-        ours.maximise()
-        ours.expect()
+    with Blocks(table, table.n_workers) as blocks:
+        ours = Glad(table, clamp, shares(table, clamp)[0], None, blocks)
+        for _ in range(300):
+            ours.maximise()
+            ours.expect()
     frame = frame_of(table)
     theirs = GLAD(betas_priors_mean=pd.Series(0.0, index=range(30)), silent=True)
     theirs._init(frame)
