@@ -32,6 +32,9 @@ NAMES = (
     "MMSR",
     "KOS",
 )
+# Adds counts up by sorted names and takes them for those of names in the order in which they appear (1.4.2): so names
+# are given in that order.
+BY_APPEARANCE = {"MACE"}
 
 
 def crowdkit(table: LabelTable, clamp: Clamp, *, name: str, **options: Any) -> Result:
@@ -88,7 +91,10 @@ def _predict(
 ) -> tuple[Floats, Any]:
     """Give the probabilities, and the model that crowd-kit fitted."""
     pd, models = _imported("pandas"), _imported("crowdkit.aggregation")
-    frame = pd.DataFrame({"task": table.item, "worker": table.worker, "label": table.label.astype(np.int64)})
+    worker, label, named = table.worker, table.label.astype(np.int64), np.arange(table.n_labels)
+    if name in BY_APPEARANCE:
+        (worker, _), (label, named) = pd.factorize(worker), pd.factorize(label)
+    frame = pd.DataFrame({"task": table.item, "worker": worker, "label": label})
     try:
         model = getattr(models, name)(**options)
     except TypeError as error:
@@ -106,7 +112,7 @@ def _predict(
                 columns = probabilities.columns.to_numpy(dtype=np.int64)
                 rows = probabilities.index.to_numpy(dtype=np.int64)
                 posterior[rows] = 0.0
-                posterior[np.ix_(rows, columns)] = np.nan_to_num(probabilities.to_numpy(dtype=np.float64))
+                posterior[np.ix_(rows, named[columns])] = np.nan_to_num(probabilities.to_numpy(dtype=np.float64))
             else:
                 labels = model.fit_predict(frame, **arguments)
                 posterior[labels.index.to_numpy(dtype=np.int64)] = np.eye(table.n_labels)[labels.to_numpy(dtype=int)]

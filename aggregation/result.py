@@ -44,7 +44,8 @@ class Result:
     params : Mapping[str, Any]
         What the method was run with, in types that JSON can carry.
     calibrated : (n_items, n_labels) float64
-        The posterior made honest; see `calibration`. Gold keeps what is known of it.
+        The posterior made honest; see `calibration`. Gold keeps what is known of it. Of an item in doubt another
+        label than the method's can be the more probable one.
 
     """
 

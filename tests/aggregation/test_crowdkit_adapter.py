@@ -26,6 +26,17 @@ def test_what_crowdkit_does_not_have_is_refused():
         aggregate(table, "crowdkit:DawidSkene", magic=1)
 
 
+def test_what_mace_learns_of_one_worker_and_label_is_not_taken_for_anothers():
+    """Half of the crowd always gives one label; as crowd-kit comes, the others seem to have that habit."""
+    rng = np.random.default_rng(0)
+    truth = (rng.random(150) < 0.5).astype(int)
+    item = np.repeat(np.arange(150), 6)
+    worker = np.concatenate([rng.permutation(12)[:6] for _ in range(150)])
+    label = np.where(rng.random(item.size) < 0.8, truth[item], 1 - truth[item])
+    table = LabelTable.from_arrays(item, worker, np.where(worker % 2 == 0, 1, label), n_labels=2)
+    assert (aggregate(table, "crowdkit:MACE", n_restarts=1).labels == truth).mean() > 0.8
+
+
 def test_that_a_model_of_theirs_was_stopped_before_it_converged_is_told():
     table, _ = simulate(n_items=60, n_workers=8)
     stopped, arrived = (aggregate(table, "crowdkit:DawidSkene", n_iter=n) for n in (2, 200))
