@@ -9,13 +9,15 @@ import numpy as np
 from aggregation.result import TIE
 
 if TYPE_CHECKING:
-    from aggregation.arrays import Bools, Floats, Ints
+    import numpy.typing as npt
+
+    from aggregation.arrays import Bools, Floats
 
 # A label that was given no probability at all costs this much of it, so that one item cannot decide a mean.
 LEAST = 1e-10
 
 
-def hits(posterior: Floats, truth: Ints | Bools) -> Floats:
+def hits(posterior: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     """
     Say of each item whether its most probable label is right, (n_items,); where k labels tie, 1/k of a hit.
 
@@ -26,18 +28,18 @@ def hits(posterior: Floats, truth: Ints | Bools) -> Floats:
         The true labels; or all that are right, at least one for each item. So in the other scores too.
 
     """
-    right = _right(posterior, truth)
+    posterior, right = _fitting(posterior, truth)
     best = posterior >= posterior.max(axis=1, keepdims=True) - TIE if posterior.size else posterior > 0
     share: Floats = (best & right).sum(axis=1) / np.maximum(best.sum(axis=1), 1)
     return share
 
 
-def accuracy(posterior: Floats, truth: Ints | Bools) -> float:
+def accuracy(posterior: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """Give the share of items whose most probable label is right; ties count fractionally."""
     return float(hits(posterior, truth).mean())
 
 
-def expected_calibration_error(confidence: Floats, right: Floats | Bools, *, bins: int = 10) -> float:
+def expected_calibration_error(confidence: npt.ArrayLike, right: npt.ArrayLike, *, bins: int = 10) -> float:
     """
     Give the mean distance of confidence from the share that is right, over bins of equal width.
 
@@ -50,6 +52,7 @@ def expected_calibration_error(confidence: Floats, right: Floats | Bools, *, bin
     right : (n,) truth values, or shares of a hit
 
     """
+    confidence, right = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=np.float64)
     if confidence.shape != right.shape or confidence.ndim != 1:
         raise ValueError(f"confidence and right differ in shape: {confidence.shape}, {right.shape}")
     if not confidence.size:
@@ -59,20 +62,23 @@ def expected_calibration_error(confidence: Floats, right: Floats | Bools, *, bin
     return float(np.abs(gap).sum() / confidence.size)
 
 
-def log_loss(posterior: Floats, truth: Ints | Bools) -> float:
+def log_loss(posterior: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """Give the mean negative log probability of what is true, in nats."""
-    chance = np.where(_right(posterior, truth), posterior, 0.0).sum(axis=1)
+    posterior, right = _fitting(posterior, truth)
+    chance = np.where(right, posterior, 0.0).sum(axis=1)
     return float(-np.log(np.clip(chance, LEAST, 1.0)).mean())
 
 
-def brier_score(posterior: Floats, truth: Ints | Bools) -> float:
+def brier_score(posterior: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """Give the mean squared distance from the nearest truth, over all labels (G. Brier 1950): from 0 to 2."""
-    right = np.where(_right(posterior, truth), posterior, 0.0).max(axis=1)
-    return float(((posterior**2).sum(axis=1) - 2 * right + 1).mean())
+    posterior, right = _fitting(posterior, truth)
+    chance = np.where(right, posterior, 0.0).max(axis=1)
+    return float(((posterior**2).sum(axis=1) - 2 * chance + 1).mean())
 
 
-def _right(posterior: Floats, truth: Ints | Bools) -> Bools:
-    """Check that posterior and truth fit each other; say which labels are right, (n_items, n_labels)."""
+def _fitting(posterior: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[Floats, Bools]:
+    """Check that posterior and truth fit each other; give it and which labels are right, (n_items, n_labels) each."""
+    posterior, truth = np.asarray(posterior, dtype=np.float64), np.asarray(truth)
     one_each = truth.ndim == 1
     if posterior.ndim != 2 or truth.shape != (posterior.shape[:1] if one_each else posterior.shape):
         raise ValueError(f"posterior and truth do not fit each other: {posterior.shape}, {truth.shape}")
@@ -83,4 +89,4 @@ def _right(posterior: Floats, truth: Ints | Bools) -> Bools:
     right: Bools = truth[:, None] == np.arange(posterior.shape[1]) if one_each else truth.astype(bool)
     if not right.any(axis=1).all():
         raise ValueError("of every item that is scored a label must be right")
-    return right
+    return posterior, right

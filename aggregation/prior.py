@@ -31,6 +31,10 @@ class Prior:
     confusion: Floats
     prevalence: Floats
 
+    def __post_init__(self) -> None:
+        for name in ("confusion", "prevalence"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
+
     @classmethod
     def diagonal(cls, n_labels: int, *, right: float, wrong: float, prevalence: float = 1.0) -> Prior:
         """Expect workers to be right: ``right`` on the diagonal of a row, ``wrong`` over the rest of it."""

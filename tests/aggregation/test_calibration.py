@@ -90,6 +90,8 @@ def test_scores_by_hand():
     assert metrics.accuracy(posterior, truth) == pytest.approx(0.75)
     assert metrics.log_loss(posterior, truth) == pytest.approx(-(np.log(0.8) + np.log(0.5)) / 2)
     assert metrics.brier_score(posterior, truth) == pytest.approx((0.08 + 0.5) / 2)
+    assert metrics.brier_score(posterior.tolist(), truth.tolist()) == metrics.brier_score(posterior, truth)
+    assert metrics.expected_calibration_error([0.95, 0.65], [True, False]) == pytest.approx((0.05 + 0.65) / 2)
     either = np.array([[True, False], [True, True]])
     assert metrics.accuracy(posterior, either) == 1
     assert metrics.log_loss(posterior, either) == pytest.approx(-np.log(0.8) / 2)

@@ -219,6 +219,8 @@ def test_each_worker_can_have_a_prior_of_their_own():
     result = aggregate(table, prior=Prior(np.array([trusted, poor]), np.ones(2)))
     assert result.posterior[0, 0] > 0.85
     assert result.labels[0] == 0
+    in_lists = aggregate(table, prior=Prior([trusted, poor], [1, 1]))
+    np.testing.assert_array_equal(in_lists.posterior, result.posterior)
 
 
 @pytest.mark.parametrize(
