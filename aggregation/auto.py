@@ -24,7 +24,7 @@ import numpy as np
 
 from aggregation.cavity import stack
 from aggregation.climbing import warn_unless_converged
-from aggregation.ebcc import Climbed, average, climb_from_splits, evidence_weights
+from aggregation.ebcc import Climbed, average, averaged, climb_from_splits, evidence_weights
 from aggregation.majority import majority
 from aggregation.majority_odds import hear_majority, odds_of_majority
 from aggregation.prior import Prior
@@ -223,7 +223,7 @@ def _model(
     )
     results = [climbed.result for climbed in climbs]
     weights = evidence_weights(results, table.n_answers)
-    return Member({"subtypes": subtypes}, average(results, weights, "ebcc"), _foreseen(climbs, weights))
+    return Member({"subtypes": subtypes}, averaged(climbs, weights, "ebcc"), _foreseen(climbs, weights))
 
 
 def _foreseen(climbs: Sequence[Climbed], weights: Floats) -> Floats:

@@ -20,8 +20,10 @@ from aggregation import cavity, dirichlet, strides
 from aggregation.blocks import Blocks
 from aggregation.climbing import check_limits, fit_from_votes, warn_unless_converged
 from aggregation.latent import Latent
+from aggregation.memory import empty
 from aggregation.prior import Prior
 from aggregation.restarts import Restarts
+from aggregation.rows import Matrices, column_sums, most_cells
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
@@ -45,15 +47,26 @@ class Bcc(Latent):
     def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, prior: Prior, *, subtypes: int = 1) -> None:
         super().__init__(table, clamp, blocks, subtypes=subtypes)
         self.prior = prior
-        confusion = prior.confusion[None] if prior.confusion.ndim == 2 else prior.confusion
-        self.prior_counts: Floats = np.ascontiguousarray(confusion.transpose(0, 2, 1), dtype=np.float64)
+        self.prior_rows: Floats
+        self.columns: Floats
+        self._set_prior()
         self._split = np.full((table.n_labels, subtypes), SUBTYPE)
+
+    def _set_prior(self) -> None:
+        """Set the Dirichlet parameters of rows that were answered, and what those of all rows sum to."""
+        confusion, rows = self.prior.confusion, self.rows
+        own = confusion.T[rows.label] if confusion.ndim == 2 else confusion.transpose(0, 2, 1)[rows.worker, rows.label]
+        self.prior_rows = np.ascontiguousarray(own, dtype=np.float64)
+        self.columns = np.atleast_2d(confusion.sum(axis=-1, dtype=np.float64))
 
     def maximise(self) -> None:
         """Set the expected logarithms that the counts and the prior imply."""
-        terms = np.empty((*self.prior_counts.shape[1:], 3))
-        bases = np.empty(self.log_prevalence.size)
-        divergence = dirichlet.expected_logs(self.counts, self.prior_counts, self.log_confusion, terms, bases)
+        given = self.rows.first, self.counts, self.prior_rows, self.columns, self.log_confusion
+
+        def set_some(first: int, last: int) -> float:
+            return dirichlet.expected_logs(first, last, *given, np.empty((2, 4)), np.empty(self.log_prevalence.size))
+
+        divergence = sum(self.blocks.share(self.table.n_workers, set_some))
         counts = self.class_counts.sum(axis=0).reshape(self._split.shape)
         labels, labels_apart = dirichlet.dirichlet_logs(counts.sum(axis=1), self.prior.prevalence)
         split, split_apart = dirichlet.dirichlet_logs(counts, self._split)
@@ -63,8 +76,7 @@ class Bcc(Latent):
     def foreseen(self) -> Floats:
         """Give each answer's probability by all the others, (n_answers,); see `cavity`."""
         table, chances = self.table, np.empty(self.table.n_answers)
-        counts = self.counts.sum(axis=0) if len(self.blocks) > 1 else self.counts[0]
-        totals = counts.sum(axis=1) + np.repeat(self.prior_counts.sum(axis=1), self.subtypes, axis=1)
+        counts, totals = self.merged(), self._totals()
 
         def foresee(_: int, first: int, last: int) -> None:
             cavity.foresee(
@@ -72,11 +84,11 @@ class Bcc(Latent):
                 last,
                 table.offsets,
                 table.worker,
-                table.label,
+                self.cells,
                 self.posterior,
                 self.log_confusion,
                 counts,
-                self.prior_counts,
+                self.prior_rows,
                 totals,
                 chances,
                 *np.empty((2, totals.shape[1])),
@@ -93,12 +105,29 @@ class Bcc(Latent):
 
     def confusion(self) -> Floats:
         """Give the expected confusion, (n_workers, true, answered), of subtypes together."""
-        shape = (self.table.n_workers, self.table.n_labels, self.table.n_labels, self.subtypes)
-        cells = self.counts.sum(axis=0).reshape(shape) + self.prior_counts[..., None]
-        cells /= cells.sum(axis=1, keepdims=True)
+        answered, of_prior = self._expected()
+        prior = self.prior.confusion if self.prior.confusion.ndim == 3 else self.prior.confusion[None]
+        confusion = empty(self.table.n_workers, self.table.n_labels, self.table.n_labels)
+        np.multiply(prior, of_prior[:, :, None], out=confusion)
+        self.rows.put(answered, confusion)
+        return confusion
+
+    def _expected(self) -> tuple[Floats, Floats]:
+        """Give the expected confusion of answered rows, and by what that of others follows from their prior."""
         split = self.class_counts.sum(axis=0).reshape(self._split.shape) + self._split
-        mixed = np.einsum("wlkm,km->wkl", cells, split / split.sum(axis=1, keepdims=True))
-        return np.ascontiguousarray(mixed)
+        split /= split.sum(axis=1, keepdims=True)
+        each = split / self._totals().reshape(-1, *split.shape)
+        of_prior: Floats = each.sum(axis=2)
+        counts, worker = self.merged().reshape(-1, *split.shape), self.rows.worker
+        return (counts * each[worker]).sum(axis=2) + self.prior_rows * of_prior[worker], of_prior
+
+    def _totals(self) -> Floats:
+        """Sum counts and prior of each worker by state, (n_workers, n_states)."""
+        totals = np.zeros((self.table.n_workers, self.log_prevalence.size))
+        totals += np.repeat(self.columns, self.subtypes, axis=1)
+        counts, begins = self.merged(), self.rows.first
+        self.blocks.share(self.table.n_workers, lambda first, last: column_sums(first, last, begins, counts, totals))
+        return totals
 
 
 class Pooled(Bcc):
@@ -121,22 +150,29 @@ class Pooled(Bcc):
     shape, rate = 1.0, 0.2
 
     def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, prior: Prior, *, subtypes: int = 1) -> None:
-        super().__init__(table, clamp, blocks, prior, subtypes=subtypes)
         self._right, self._wrong = prior.accuracy_counts(table.n_workers)
-        self.forget()
+        self._begin_pooling()
+        super().__init__(table, clamp, blocks, prior, subtypes=subtypes)
 
     def forget(self) -> None:
         """Expect of each worker what their prior does, and pool as tightly as is usual."""
+        self._begin_pooling()
+        self._set_prior()
+
+    def _begin_pooling(self) -> None:
         self.accuracy = self._right / (self._right + self._wrong)
         self.strength = self.shape / self.rate
-        self._set_prior()
 
     def maximise(self) -> None:
         """Pool first, then set the expected logarithms under the prior that pooling gave."""
-        counts = self.counts.sum(axis=0) if len(self.blocks) > 1 else self.counts[0]
         right, wrong = np.empty_like(self.accuracy), np.empty_like(self.accuracy)
-        totals = np.empty(self.log_prevalence.size)
-        weight = dirichlet.pooling_counts(counts, self.accuracy, self.strength, self.spread, right, wrong, totals)
+        counted = self.rows.first, self.rows.label, self.merged(), self.table.n_labels
+        given = *counted, self.accuracy, float(self.strength), self.spread, right, wrong
+
+        def count_some(first: int, last: int) -> float:
+            return dirichlet.pooling_counts(first, last, *given, np.empty(self.log_prevalence.size))
+
+        weight = sum(self.blocks.share(self.table.n_workers, count_some))
         self.strength = (right.sum() + wrong.sum() + self.shape) / (weight + self.rate)
         self.accuracy = (right + self._right) / (right + wrong + self._right + self._wrong)
         self._set_prior()
@@ -167,15 +203,30 @@ class Pooled(Bcc):
         self._set_prior()
 
     def climb_in_strides(self, max_iter: int, tol: float) -> Result:
-        """Climb by extrapolation; see `strides`."""
-        return self.result(strides.climb(self, max_iter, tol))
+        """Climb by extrapolation, see `strides`; its confusion is `matrices`."""
+        return self.result(strides.climb(self, max_iter, tol), with_confusion=False)
+
+    def matrices(self) -> Matrices:
+        """Give expected confusion by answered rows."""
+        answered, of_prior = self._expected()
+        wrong, right = self._prior_pair()
+        return Matrices(self.rows, answered, wrong[:, None] * of_prior, right[:, None] * of_prior)
+
+    def confusion(self) -> Floats:
+        """Give the expected confusion, (n_workers, true, answered), of subtypes together."""
+        return self.matrices().of_all_rows()
+
+    def _prior_pair(self) -> tuple[Floats, Floats]:
+        """Give the Dirichlet parameters of each wrong answer and of the right one, (n_workers,) each."""
+        wrong = self.strength * (1 - self.accuracy) / (self.table.n_labels - 1) + self.spread
+        return wrong, self.strength * self.accuracy + self.spread
 
     def _set_prior(self) -> None:
-        n_labels = self.table.n_labels
-        wrong = self.strength * (1 - self.accuracy) / (n_labels - 1) + self.spread
-        self.prior_counts = np.repeat(wrong, n_labels**2).reshape(-1, n_labels, n_labels)
-        own = np.arange(n_labels)
-        self.prior_counts[:, own, own] = (self.strength * self.accuracy + self.spread)[:, None]
+        n_labels, rows = self.table.n_labels, self.rows
+        wrong, right = self._prior_pair()
+        self.prior_rows = np.repeat(wrong[rows.worker], n_labels).reshape(-1, n_labels)
+        self.prior_rows[np.arange(len(rows)), rows.label] = right[rows.worker]
+        self.columns = np.repeat(right + (n_labels - 1) * wrong, n_labels).reshape(-1, n_labels)
 
 
 def bcc(
@@ -204,7 +255,7 @@ def bcc(
     again = Restarts(restarts, seed)
     limits = {"max_iter": max_iter, "tol": tol, "warm": start is not None}
     params = {"prior": prior.describe(), **limits, **again._asdict()}
-    with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
+    with Blocks(table, most_cells(table), threads=threads) as blocks:
         result = fit_from_votes(Bcc(table, clamp, blocks, prior), max_iter, tol, start, again)
     warn_unless_converged(result, params)
     return replace(result, params={**params, **result.params})
@@ -235,7 +286,7 @@ def hierarchical(
     again = Restarts(restarts, seed)
     limits = {"max_iter": max_iter, "tol": tol, "warm": start is not None}
     params = {"prior": prior.describe(), **limits, **again._asdict()}
-    with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
+    with Blocks(table, most_cells(table), threads=threads) as blocks:
         result = fit_from_votes(Pooled(table, clamp, blocks, prior), max_iter, tol, start, again)
     warn_unless_converged(result, params)
     return replace(result, params={**params, **result.params})

@@ -37,7 +37,7 @@ def foresee(
     last: int,
     offsets: Ints,
     worker: npt.NDArray[Any],
-    label: npt.NDArray[Any],
+    cells: npt.NDArray[Any],
     posterior: Floats,
     log_confusion: Floats,
     counts: Floats,
@@ -52,33 +52,34 @@ def foresee(
     Parameters
     ----------
     posterior : (n_items, n_states)
-    log_confusion, counts : (n_workers, n_labels, n_states)
-    prior : (1 or n_workers, n_labels, n_labels)
-        Dirichlet parameters by answered and true label.
+    cells : (n_answers,)
+        In which row each answer is.
+    log_confusion, counts : (n_rows, n_states)
+    prior : (n_rows, n_labels)
+        Dirichlet parameters by true label.
     totals : (n_workers, n_states)
         Counts with the prior, over all answered labels.
     foreseen : (n_answers,), set
     logs, rest : (n_states,), to work in
 
     """
-    n_labels, n_states = counts.shape[1:]
-    subtypes = n_states // n_labels
+    n_states = counts.shape[1]
+    subtypes = n_states // prior.shape[1]
     for i in range(first, last):
         for s in range(n_states):
             logs[s] = math.log(posterior[i, s]) if posterior[i, s] > 0.0 else -math.inf
         for n in range(offsets[i], offsets[i + 1]):
-            w, y = worker[n], label[n]
-            own = prior[w if prior.shape[0] > 1 else 0]
+            w, r = worker[n], cells[n]
             top = -math.inf
             for s in range(n_states):
-                rest[s] = logs[s] - log_confusion[w, y, s]
+                rest[s] = logs[s] - log_confusion[r, s]
                 top = max(top, rest[s])
             weight, chance = 0.0, 0.0
             for s in range(n_states):
                 q = posterior[i, s]
                 odds = math.exp(rest[s] - top)
                 weight += odds
-                chance += odds * max(counts[w, y, s] - q + own[y, s // subtypes], 0.0) / max(totals[w, s] - q, LEAST)
+                chance += odds * max(counts[r, s] - q + prior[r, s // subtypes], 0.0) / max(totals[w, s] - q, LEAST)
             foreseen[n] = max(chance / weight, LEAST)
 
 

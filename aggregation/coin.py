@@ -17,8 +17,10 @@ from aggregation.blocks import Blocks
 from aggregation.climbing import check_limits, fit_from_votes, warn_unless_converged
 from aggregation.kernels import FLOOR
 from aggregation.latent import Latent
+from aggregation.memory import empty
 from aggregation.prior import Prior
 from aggregation.restarts import Restarts
+from aggregation.rows import most_cells
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
@@ -57,14 +59,35 @@ class OneCoin(Latent):
 
     def maximise(self) -> None:
         """Set each worker's chance, and the prevalence."""
-        counts = self.counts.sum(axis=0)
-        right = counts[:, self._own, self._own].sum(axis=1) + self._right
-        wrong = counts.sum(axis=(1, 2)) + self._right + self._wrong - right
-        chance = np.maximum(right / (right + wrong), self._least)
-        log_right, log_wrong = np.log(chance), np.log1p(-chance)
-        self.log_confusion[:] = (log_wrong - np.log(self.table.n_labels - 1))[:, None, None]
-        self.log_confusion[:, self._own, self._own] = log_right[:, None]
+        agreed, given = self._counted()
+        right = agreed.sum(axis=1) + self._right
+        wrong = given.sum(axis=1) + self._right + self._wrong - right
+        self.chance = np.maximum(right / (right + wrong), self._least)
+        log_right, log_wrong = np.log(self.chance), np.log1p(-self.chance)
+        worker = self.rows.worker
+        self._set_rows((log_wrong - np.log(self.table.n_labels - 1))[worker], log_right[worker])
         self.penalty = float(self._right @ log_right + self._wrong @ log_wrong) + self._set_prevalence()
+
+    def confusion(self) -> Floats:
+        """Give the confusion matrices, (n_workers, true, answered)."""
+        n_labels = self.table.n_labels
+        confusion = empty(self.table.n_workers, n_labels, n_labels)
+        confusion[:] = ((1 - self.chance) / (n_labels - 1))[:, None, None]
+        confusion[:, self._own, self._own] = self.chance[:, None]
+        return confusion
+
+    def _counted(self) -> tuple[Floats, Floats]:
+        """Count by worker and answered label, (n_workers, n_labels): answers that are right, and all."""
+        counts, rows = self.merged(), self.rows
+        agreed, given = np.zeros((2, self.table.n_workers, self.table.n_labels))
+        agreed[rows.worker, rows.label] = counts[np.arange(len(rows)), rows.label]
+        given[rows.worker, rows.label] = counts.sum(axis=1)
+        return agreed, given
+
+    def _set_rows(self, log_wrong: Floats, log_right: Floats) -> None:
+        """Set the weights of rows, (n_rows,) each: what is answered where it is wrong, and where it is right."""
+        self.log_confusion[:] = log_wrong[:, None]
+        self.log_confusion[np.arange(len(self.rows)), self.rows.label] = log_right
 
     def _set_prevalence(self) -> float:
         weight = np.maximum(self.class_counts.sum(axis=0) + self.prior.prevalence, FLOOR)
@@ -90,11 +113,10 @@ class Mace(OneCoin):
 
     def maximise(self) -> None:
         """Share right answers between knowing and luck, then set both parameters and the prevalence."""
-        counts = self.counts.sum(axis=0)
-        agreed = counts[:, self._own, self._own]
+        agreed, given = self._counted()
         luck = (1 - self.knows)[:, None] * self.habit
         known = agreed * self.knows[:, None] / (self.knows[:, None] + luck)
-        spam = counts.sum(axis=2) - known
+        spam = given - known
         knows = known.sum(axis=1) + self._right
         spams = spam.sum(axis=1) + self._wrong
         self.knows = knows / (knows + spams)
@@ -108,8 +130,16 @@ class Mace(OneCoin):
     def weigh(self) -> None:
         """Set the weights that both parameters imply."""
         luck = (1 - self.knows)[:, None] * self.habit
-        self.log_confusion[:] = np.log(luck)[:, :, None]
-        self.log_confusion[:, self._own, self._own] = np.log(luck + self.knows[:, None])
+        answered = self.rows.worker, self.rows.label
+        self._set_rows(np.log(luck)[answered], np.log(luck + self.knows[:, None])[answered])
+
+    def confusion(self) -> Floats:
+        """Give the confusion matrices, (n_workers, true, answered)."""
+        luck = (1 - self.knows)[:, None] * self.habit
+        confusion = empty(self.table.n_workers, self.table.n_labels, self.table.n_labels)
+        confusion[:] = luck[:, None, :]
+        confusion[:, self._own, self._own] += self.knows[:, None]
+        return confusion
 
 
 def one_coin(
@@ -170,7 +200,7 @@ def _fit(
     check_limits(max_iter, tol)
     limits = {"max_iter": max_iter, "tol": tol, "warm": start is not None}
     params = {"prior": prior.describe(), **limits, **again._asdict()}
-    with Blocks(table, table.n_workers * table.n_labels**2, threads=threads) as blocks:
+    with Blocks(table, most_cells(table), threads=threads) as blocks:
         result = fit_from_votes(model(table, clamp, blocks, prior), max_iter, tol, start, again)
     warn_unless_converged(result, params)
     return replace(result, params={**params, **result.params})

@@ -10,7 +10,7 @@ import numpy as np
 from aggregation.compiler import compiled
 
 if TYPE_CHECKING:
-    from aggregation.arrays import Floats
+    from aggregation.arrays import Floats, Ints
 
 # Most of a worker's cells have next to nothing. Where a count is less than this part of its prior, the logarithm is a
 # straight line from the prior's own: what is left out is the square of it, and no digamma is needed.
@@ -61,18 +61,33 @@ def gammas(x: float) -> tuple[float, float]:
 
 
 @compiled
-def expected_logs(counts: Floats, prior: Floats, log_confusion: Floats, terms: Floats, bases: Floats) -> float:
-    """Set the expected logarithms of workers' confusion under its Dirichlet posterior.
+def expected_logs(
+    first: int,
+    last: int,
+    begins: Ints,
+    counts: Floats,
+    prior: Floats,
+    columns: Floats,
+    log_confusion: Floats,
+    known: Floats,
+    bases: Floats,
+) -> float:
+    """Set the expected logarithms of some workers' confusion under its Dirichlet posterior.
 
-    Cells are walked in the order of memory: a column of a thousand labels is in no cache.
+    Cells are walked in the order of memory: a column of a thousand labels is in no cache. Rows that nobody answered are
+    where their prior is, and add nothing to the divergence but what their columns do.
 
     Parameters
     ----------
-    counts : (n_blocks, n_workers, n_labels, n_states)
-    prior : (1 or n_workers, n_labels, n_labels)
-        Dirichlet parameters by answered and true label; all subtypes of a label share them.
-    log_confusion : (n_workers, n_labels, n_states), set
-    terms, bases : (n_labels, n_labels, 3) and (n_states,), to work in
+    begins : (n_workers + 1,)
+        Where workers' rows begin.
+    counts : (n_blocks, n_rows, n_states)
+    prior : (n_rows, n_labels)
+        Dirichlet parameters by true label; all subtypes of a label share them.
+    columns : (1 or n_workers, n_labels)
+        What those of all rows of a worker sum to.
+    log_confusion : (n_rows, n_states), set
+    known, bases : (2, 4) and (n_states,), to work in
 
     Returns
     -------
@@ -80,101 +95,110 @@ def expected_logs(counts: Floats, prior: Floats, log_confusion: Floats, terms: F
         The Kullback-Leibler divergence of the posterior from the prior, summed over workers and states.
 
     """
-    n_blocks, n_workers, n_labels, n_states = counts.shape
+    n_blocks, n_states = counts.shape[0], counts.shape[2]
+    n_labels = prior.shape[1]
     subtypes = n_states // n_labels
+    known[:] = -1.0
     divergence = 0.0
-    for w in range(n_workers):
-        own = prior[w if prior.shape[0] > 1 else 0]
-        if w == 0 or prior.shape[0] > 1:
-            prior_terms(own, terms)
-        out = log_confusion[w]
-        for s in range(n_states):
-            bases[s] = 0.0
-        for a in range(n_labels):
+    for w in range(first, last):
+        bases[:] = 0.0
+        for r in range(begins[w], begins[w + 1]):
+            out = log_confusion[r]
             for s in range(n_states):
                 n = 0.0
                 for b in range(n_blocks):
-                    n += counts[b, w, a, s]
-                out[a, s] = n
+                    n += counts[b, r, s]
+                out[s] = n
                 bases[s] += n
-        divergence += column_bases(own, bases)
-        for a in range(n_labels):
+        divergence += column_bases(columns[w if columns.shape[0] > 1 else 0], bases)
+        for r in range(begins[w], begins[w + 1]):
             for k in range(n_labels):
-                before = own[a, k]
+                terms = known[find_terms(prior[r, k], known)]
                 for s in range(k * subtypes, (k + 1) * subtypes):
-                    n = out[a, s]
-                    out[a, s], apart = cell_log(n, before, terms[a, k], bases[s])
+                    log_confusion[r, s], apart = cell_log(log_confusion[r, s], terms, bases[s])
                     divergence += apart
     return divergence
 
 
 @compiled
-def column_bases(prior: Floats, bases: Floats) -> float:
+def column_bases(columns: Floats, bases: Floats) -> float:
     """Turn each count of a state into the digamma of it and its prior, in place; give what it adds to the divergence.
 
     Parameters
     ----------
-    prior : (n_labels, n_labels), by answered and true label
+    columns : (n_labels,)
+        What a worker's prior sums to by true label.
     bases : (n_states,)
 
     """
-    n_labels, divergence = prior.shape[0], 0.0
+    n_labels, divergence = columns.size, 0.0
     subtypes = bases.size // n_labels
+    last, start = -1.0, 0.0
     for k in range(n_labels):
-        before = 0.0
-        for a in range(n_labels):
-            before += prior[a, k]
-        start = gammas(before)[1]
+        if columns[k] != last:
+            last = columns[k]
+            start = gammas(last)[1]
         for s in range(k * subtypes, (k + 1) * subtypes):
-            bases[s], log_gamma = gammas(before + bases[s])
+            bases[s], log_gamma = gammas(last + bases[s])
             divergence += log_gamma - start
     return divergence
 
 
 @compiled
-def cell_log(n: float, prior: float, terms: Floats, base: float) -> tuple[float, float]:
+def cell_log(n: float, terms: Floats, base: float) -> tuple[float, float]:
     """Compute the expected logarithm of a cell with count ``n``, and what it adds to the divergence."""
-    if n > TINY * prior:
-        slope, log_gamma = gammas(n + prior)
+    if n > TINY * terms[0]:
+        slope, log_gamma = gammas(n + terms[0])
         log = slope - base
-        return log, n * log + terms[1] - log_gamma
-    return terms[0] + n * terms[2] - base, n * (0.5 * n * terms[2] - base)
+        return log, n * log + terms[2] - log_gamma
+    return terms[1] + n * terms[3] - base, n * (0.5 * n * terms[3] - base)
 
 
 @compiled
-def prior_terms(values: Floats, out: Floats) -> None:
-    """Compute digamma, log gamma and trigamma of a matrix; a value next to an equal one, as most are, costs nothing."""
-    last, slope, log_gamma, bend = -1.0, 0.0, 0.0, 0.0
-    for a in range(values.shape[0]):
-        for k in range(values.shape[1]):
-            if values[a, k] != last:
-                last = values[a, k]
-                slope, log_gamma = gammas(last)
-                bend = trigamma(last)
-            out[a, k, 0], out[a, k, 1], out[a, k, 2] = slope, log_gamma, bend
+def find_terms(prior: float, known: Floats) -> int:
+    """Find a prior's parameter with its digamma, log gamma and trigamma among two that are known, or compute them.
 
-
-@compiled
-def row_logs(row: Floats, prior: Floats, terms: Floats) -> float:
-    """Turn the counts of a row into expected logarithms, in place, and return its divergence from the prior.
-
-    ``terms``, (n_labels, 3), are digamma, log gamma and trigamma of the prior.
+    Most priors have two parameters, one for right answers and one for wrong ones.
     """
+    for place in range(2):
+        if known[place, 0] == prior:
+            return place
+    for place in range(known.shape[1]):
+        known[1, place] = known[0, place]
+    slope, log_gamma = gammas(prior)
+    known[0, 0], known[0, 1], known[0, 2], known[0, 3] = prior, slope, log_gamma, trigamma(prior)
+    return 0
+
+
+@compiled
+def row_logs(row: Floats, prior: Floats, known: Floats) -> float:
+    """Turn the counts of a row into expected logarithms, in place, and return its divergence from the prior."""
     before = prior.sum()
     after = before + row.sum()
     base, divergence = gammas(after)
     divergence -= gammas(before)[1]
     for a in range(row.size):
-        row[a], apart = cell_log(row[a], prior[a], terms[a], base)
+        row[a], apart = cell_log(row[a], known[find_terms(prior[a], known)], base)
         divergence += apart
     return divergence
 
 
 @compiled
 def pooling_counts(
-    counts: Floats, accuracy: Floats, strength: float, spread: float, right: Floats, wrong: Floats, totals: Floats
+    first: int,
+    last: int,
+    begins: Ints,
+    label: Ints,
+    counts: Floats,
+    n_labels: int,
+    accuracy: Floats,
+    strength: float,
+    spread: float,
+    right: Floats,
+    wrong: Floats,
+    totals: Floats,
 ) -> float:
-    """Count what speaks for a worker's accuracy and for the strength of pooling: one step of Minka's fixed point.
+    """Count what speaks for some workers' accuracy and for the strength of pooling: one step of Minka's fixed point.
 
     The prior of worker j's row for true label k is Dirichlet with parameters ``strength * accuracy[j] + spread``
     for a right answer and ``strength * (1 - accuracy[j]) / (n_labels - 1) + spread`` for each wrong one. Its
@@ -184,7 +208,9 @@ def pooling_counts(
 
     Parameters
     ----------
-    counts : (n_workers, n_labels, n_states)
+    begins, label : (n_workers + 1,) and (n_rows,)
+        Where workers' rows begin, and which label was answered.
+    counts : (n_rows, n_states)
     right, wrong : (n_workers,), set
     totals : (n_states,), to work in
 
@@ -194,36 +220,37 @@ def pooling_counts(
         The weight on ``-strength``.
 
     """
-    n_workers, n_labels, n_states = counts.shape
+    n_states = counts.shape[1]
     subtypes = n_states // n_labels
     total = strength + n_labels * spread
     total_base = digamma(total)
     weight = 0.0
-    for w in range(n_workers):
+    for w in range(first, last):
         mean_right = strength * accuracy[w]
         mean_wrong = strength * (1.0 - accuracy[w]) / (n_labels - 1)
         right_base, wrong_base = digamma(mean_right + spread), digamma(mean_wrong + spread)
         right_bend, wrong_bend = trigamma(mean_right + spread), trigamma(mean_wrong + spread)
-        right[w] = wrong[w] = 0.0
-        for s in range(n_states):
-            totals[s] = 0.0
-        for a in range(n_labels):
+        grown_right, grown_wrong = 0.0, 0.0
+        totals[:] = 0.0
+        for r in range(begins[w], begins[w + 1]):
+            own = label[r] * subtypes
             for s in range(n_states):
-                n = counts[w, a, s]
-                totals[s] += n
-                if a == s // subtypes:
-                    prior, base, bend = mean_right + spread, right_base, right_bend
+                totals[s] += counts[r, s]
+                if s < own or s >= own + subtypes:
+                    grown_wrong += growth(counts[r, s], mean_wrong + spread, wrong_base, wrong_bend)
                 else:
-                    prior, base, bend = mean_wrong + spread, wrong_base, wrong_bend
-                grown = digamma(n + prior) - base if n > TINY * prior else n * bend
-                if a == s // subtypes:
-                    right[w] += mean_right * grown
-                else:
-                    wrong[w] += mean_wrong * grown
+                    grown_right += growth(counts[r, s], mean_right + spread, right_base, right_bend)
+        right[w], wrong[w] = mean_right * grown_right, mean_wrong * grown_wrong
         for s in range(n_states):
             if totals[s] > 0.0:
                 weight += digamma(totals[s] + total) - total_base
     return weight
+
+
+@compiled
+def growth(n: float, prior: float, base: float, bend: float) -> float:
+    """Compute by how much a count raises the digamma of its prior, of which ``base`` and ``bend`` are known."""
+    return digamma(n + prior) - base if n > TINY * prior else n * bend
 
 
 def dirichlet_logs(counts: Floats, prior: Floats) -> tuple[Floats, float]:
@@ -237,18 +264,17 @@ def dirichlet_logs(counts: Floats, prior: Floats) -> tuple[Floats, float]:
 
     """
     logs = counts.astype(np.float64).reshape(-1, counts.shape[-1])
-    divergence = rows_logs(logs, prior.astype(np.float64).reshape(logs.shape), np.empty((*logs.shape, 3)))
+    divergence = rows_logs(logs, prior.astype(np.float64).reshape(logs.shape), np.full((2, 4), -1.0))
     return logs.reshape(counts.shape), divergence
 
 
 @compiled
-def rows_logs(rows: Floats, prior: Floats, terms: Floats) -> float:
+def rows_logs(rows: Floats, prior: Floats, known: Floats) -> float:
     """Turn rows of counts into expected logarithms, in place, and return their divergence from the prior.
 
-    ``terms``, (n_rows, n, 3), is to work in.
+    ``known``, (2, 4), is to work in; see `find_terms`.
     """
-    prior_terms(prior, terms)
     divergence = 0.0
     for r in range(rows.shape[0]):
-        divergence += row_logs(rows[r], prior[r], terms[r])
+        divergence += row_logs(rows[r], prior[r], known)
     return divergence

@@ -14,18 +14,19 @@ import numpy as np
 from aggregation.ascent import last
 from aggregation.bayes import Pooled
 from aggregation.blocks import Blocks
-from aggregation.climbing import check_limits, renaming, warn_unless_converged
+from aggregation.climbing import check_limits, is_exchange, renaming, warn_unless_converged
 from aggregation.earlier import posterior_from
 from aggregation.fingerprint import fingerprints, uniforms
 from aggregation.majority import shares
 from aggregation.prior import Prior
 from aggregation.result import Result, most_probable
+from aggregation.rows import Matrices, mean, most_cells
 from aggregation.threads import Threads, cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aggregation.arrays import Floats
+    from aggregation.arrays import Floats, Ints
     from aggregation.fingerprint import Hashes
     from aggregation.fit import Fit
     from aggregation.gold import Clamp
@@ -40,9 +41,25 @@ FROM_GOLD = 2
 
 
 class Climbed(NamedTuple):
-    """Where a climb ended, and each answer's probability by all the others, (n_answers,), where that was asked for."""
+    """
+    Where a climb ended.
+
+    Attributes
+    ----------
+    result : Result
+        Without its confusion.
+    matrices : Matrices
+        What is.
+    order : (n_labels,) int, or None
+        How labels of the result were renamed, which those of the matrices were not.
+    foreseen : (n_answers,) float64, or None
+        Each answer's probability by all the others, where that was asked for.
+
+    """
 
     result: Result
+    matrices: Matrices
+    order: Ints | None
     foreseen: Floats | None
 
 
@@ -94,10 +111,10 @@ def climb_from_splits(
         fit = Pooled(table, clamp, blocks, prior, subtypes=subtypes)
         fit.begin(split(posterior, hashes, subtypes, seed, draw), gold_only=gold_only)
         result = fit.climb_in_strides(max_iter, tol)
-        return Climbed(named_alike(fit, result), fit.foreseen() if foresee else None)
+        order = exchanged(fit)
+        return Climbed(renamed(result, order), fit.matrices(), order, fit.foreseen() if foresee else None)
 
-    cells = table.n_workers * table.n_labels**2 * subtypes
-    with Blocks(table, cells, threads=threads) as blocks:
+    with Blocks(table, most_cells(table) * subtypes, threads=threads) as blocks:
         if len(blocks) > 1:  # each climb keeps all cores busy
             return [climb(begin, blocks) for begin in begins]
         with Threads(min(len(begins), threads or cores())) as crew:
@@ -114,7 +131,7 @@ def average(results: Sequence[Result], weights: Floats, method: str) -> Result:
     return Result(
         posterior=posterior / posterior.sum(axis=1, keepdims=True),
         labels=most_probable(posterior, prevalence),
-        confusion=_mean(weights, confusion),
+        confusion=_mean(weights, confusion) if confusion else None,
         prevalence=prevalence,
         objective=best.objective,
         n_iter=best.n_iter,
@@ -139,19 +156,32 @@ def evidence_weights(results: Sequence[Result], n_answers: int) -> Floats:
     return weights
 
 
-def named_alike(fit: Fit, result: Result) -> Result:
-    """Rename the labels of a result that exchanged them; without gold only the answers name them."""
+def exchanged(fit: Fit) -> Ints | None:
+    """Find the order of labels in which a fit exchanged them, if it did; without gold only the answers name them."""
     if fit.clamp.known.any():
-        return result
+        return None
     order = renaming(fit.agreement())
-    if result.confusion is None or (order == np.arange(order.size)).all():
+    return order if is_exchange(order) else None
+
+
+def renamed(result: Result, order: Ints | None) -> Result:
+    """Rename the labels of a result without confusion."""
+    if order is None:
         return result
-    return replace(
-        result,
-        posterior=result.posterior[:, order],
-        confusion=result.confusion[:, order],
-        prevalence=result.prevalence[order],
-    )
+    return replace(result, posterior=result.posterior[:, order], prevalence=result.prevalence[order])
+
+
+def averaged(climbs: Sequence[Climbed], weights: Floats, method: str) -> Result:
+    """Average climbs by weights that sum to 1, with their confusion."""
+    result = average([climbed.result for climbed in climbs], weights, method)
+    parts = list(zip(weights.tolist(), climbs, strict=True))
+    alike = [(weight, climbed.matrices) for weight, climbed in parts if climbed.order is None]
+    confusion = mean([one for _, one in alike], [weight for weight, _ in alike]).of_all_rows() if alike else None
+    for weight, climbed in parts:
+        if climbed.order is not None:
+            own = weight * climbed.matrices.of_all_rows()[:, climbed.order]
+            confusion = own if confusion is None else confusion + own
+    return replace(result, confusion=confusion)
 
 
 def ebcc(
@@ -202,6 +232,6 @@ def ebcc(
         threads=threads,
     )
     results = [climbed.result for climbed in climbs]
-    result = average(results, evidence_weights(results, table.n_answers), "ebcc")
+    result = averaged(climbs, evidence_weights(results, table.n_answers), "ebcc")
     warn_unless_converged(result, params)
     return replace(result, params={**params, **result.params})

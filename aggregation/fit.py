@@ -123,6 +123,11 @@ class Fit:
             posterior[unknown] = total / total.sum() if total.any() else 1 / table.n_labels
         return posterior
 
+    def merged(self) -> Floats:
+        """Give the counts of all blocks together."""
+        merged: Floats = self.counts.sum(axis=0) if len(self.blocks) > 1 else self.counts[0]
+        return merged
+
     def agreement(self) -> Floats:
         """Count answers by label given and, as the posterior has it, true label, (n_labels, n_labels)."""
         n_labels = self.table.n_labels
@@ -161,7 +166,7 @@ class Fit:
             self.maximise()
         return self.result(ascent)
 
-    def result(self, ascent: Ascent) -> Result:
+    def result(self, ascent: Ascent, *, with_confusion: bool = True) -> Result:
         """Take the present state down as the result of a climb."""
         n_items, prevalence = self.table.n_items, self.prevalence()
         posterior = self.posterior
@@ -170,7 +175,7 @@ class Fit:
         return Result(
             posterior=posterior,
             labels=self._most_probable(posterior, prevalence),
-            confusion=self.confusion(),
+            confusion=self.confusion() if with_confusion else None,
             prevalence=prevalence,
             objective=np.array(ascent.objective),
             n_iter=len(ascent.objective),

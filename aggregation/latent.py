@@ -1,7 +1,8 @@
 """Models that weigh answers by logarithms.
 
-A worker answers an item in state s with label l with the weight ``exp(log_confusion[worker, l, s])``. Models differ
-only in how they set these weights from the expected counts, and so do little more than override `maximise`.
+A worker answers an item in state s with a label with the weight ``exp(log_confusion[r, s])``, where r is the row of
+that worker and label; only rows that were answered are held, see `rows`. Models differ only in how they set these
+weights from the expected counts, and so do little more than override `maximise`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 
 from aggregation import log_rows
 from aggregation.fit import Fit
+from aggregation.rows import Rows
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
@@ -26,8 +28,8 @@ class Latent(Fit):
 
     Attributes
     ----------
-    log_confusion : (n_workers, n_labels, n_states) float64
-        Worker, answered label, state: the kernels walk it in this order.
+    rows : Rows
+    log_confusion : (n_rows, n_states) float64
     log_prevalence : (n_states,) float64
 
     """
@@ -35,15 +37,12 @@ class Latent(Fit):
     method = "latent"
 
     def __init__(self, table: LabelTable, clamp: Clamp, blocks: Blocks, *, subtypes: int = 1) -> None:
-        super().__init__(table, clamp, blocks, subtypes=subtypes)
+        self.rows = Rows(table)
+        super().__init__(table, clamp, blocks, subtypes=subtypes, rows=self.rows)
         self._accepted = np.repeat(clamp.accepted, subtypes, axis=1)
         self.log_confusion: Floats = np.zeros(self.counts.shape[1:])
         self.log_prevalence = np.zeros(self.class_counts.shape[1])
         self._kernel = log_rows.expect_for(self.log_prevalence.size)
-
-    def confusion(self) -> Floats:
-        """Give the confusion matrices, (n_workers, true, answered)."""
-        return np.exp(self.log_confusion).transpose(0, 2, 1).copy()
 
     def prevalence(self) -> Floats:
         """Give the share of each label, (n_labels,)."""

@@ -7,13 +7,16 @@ held, and steps take as long as answers have labels, not as workers have cells.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from aggregation.compiler import compiled
+from aggregation.memory import empty
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from aggregation.arrays import Floats, Ints
@@ -47,6 +50,70 @@ class Rows:
 
     def __len__(self) -> int:
         return self.label.size
+
+    def put(self, answered: Floats, confusion: Floats) -> None:
+        """Put answered rows, (n_rows, n_labels or more), into the matrices of workers, (n_workers, true, answered)."""
+        put_rows(self.first, self.label, answered, confusion)
+
+
+class Matrices(NamedTuple):
+    """
+    Confusion matrices of which only answered rows are held, and what those of a worker's other rows are.
+
+    Attributes
+    ----------
+    rows : Rows
+    answered : (n_rows, n_labels) float64
+        Confusion by true label.
+    wrong, right : (n_workers, n_labels) float64
+        By true label, the chance of each wrong answer that was never given, and of the right one where it was not.
+
+    """
+
+    rows: Rows
+    answered: Floats
+    wrong: Floats
+    right: Floats
+
+    def of_all_rows(self) -> Floats:
+        """Give them with all rows, (n_workers, true, answered)."""
+        n_workers, n_labels = self.wrong.shape
+        confusion = empty(n_workers, n_labels, n_labels)
+        confusion[:] = self.wrong[:, :, None]
+        own = np.arange(n_labels)
+        confusion[:, own, own] = self.right
+        self.rows.put(self.answered, confusion)
+        return confusion
+
+
+def mean(matrices: Sequence[Matrices], weights: Sequence[float]) -> Matrices:
+    """Average matrices of the same rows; weights need not sum to 1."""
+    parts = zip(*(one[1:] for one in matrices), strict=True)
+    return Matrices(matrices[0].rows, *(sum(w * a for w, a in zip(weights, part, strict=True)) for part in parts))
+
+
+def most_cells(table: LabelTable) -> int:
+    """Say how many cells the rows that were answered have at most."""
+    return min(table.n_workers * table.n_labels, table.n_answers) * table.n_labels
+
+
+@compiled
+def put_rows(begins: Ints, label: Ints, answered: Floats, confusion: Floats) -> None:
+    """Put answered rows into matrices in the order of their memory: a column of a thousand labels is in no cache."""
+    for w in range(begins.size - 1):
+        for k in range(confusion.shape[1]):
+            row = confusion[w, k]
+            for r in range(begins[w], begins[w + 1]):
+                row[label[r]] = answered[r, k]
+
+
+@compiled
+def column_sums(first: int, last: int, begins: Ints, counts: Floats, sums: Floats) -> None:
+    """Add up the rows of some workers, (n_rows, room), to what each worker's columns sum to, (n_workers, n)."""
+    for w in range(first, last):
+        for r in range(begins[w], begins[w + 1]):
+            for s in range(sums.shape[1]):
+                sums[w, s] += counts[r, s]
 
 
 @compiled

@@ -200,17 +200,11 @@ class SparseDawidSkene(Fit):
 
     def confusion(self) -> Floats:
         """Give the confusion matrices, (n_workers, true, answered)."""
-        table, rows = self.table, self.rows
-        confusion = empty(table.n_workers, table.n_labels, table.n_labels)
-
-        def write(first: int, last: int) -> None:
-            for worker in range(first, last):
-                own = self._prior_counts[worker if self._prior_counts.shape[0] > 1 else 0]
-                np.divide((own + FLOOR).T, self.totals[worker][:, None], out=confusion[worker])
-                answered = slice(int(rows.first[worker]), int(rows.first[worker + 1]))
-                confusion[worker][:, rows.label[answered]] = self.weights[answered, : table.n_labels].T
-
-        self.blocks.share(table.n_workers, write)
+        n_labels = self.table.n_labels
+        confusion = empty(self.table.n_workers, n_labels, n_labels)
+        prior = np.ascontiguousarray(self._prior_counts.transpose(0, 2, 1)) + FLOOR
+        np.divide(prior, self.totals[:, :, None], out=confusion)
+        self.rows.put(self.weights, confusion)
         return confusion
 
     def prevalence(self) -> Floats:
