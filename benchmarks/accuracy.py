@@ -9,6 +9,7 @@ kind of `benchmarks.crowds` instead, and gives their means; ``--thinned N`` does
 each way of `benchmarks.thinned`. ``--markdown`` prints the tables of docs/accuracy.md.
 
 Every row ends with the mean over sets and, for accuracy, with how far the worst set or crowd is from majority vote.
+What lies more than a point below it is listed with the standard error of that over its items.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ MODELS = [
     "mace",
     "auto",
 ]
+MUCH = 1.0  # points below majority vote that are worth a line
 FEWEST = 20  # items whose truth is known, for a thinned set to say anything
 CROWDKIT = [f"crowdkit:{name}" for name in ("MajorityVote", "Wawa", "DawidSkene", "OneCoinDawidSkene", "GLAD", "MACE")]
 
@@ -57,6 +59,16 @@ class Recorded:
 
     table: LabelTable
     truth: np.ndarray[Any, Any]
+    name: str = ""
+
+    def describe(self) -> str:
+        """Say how much there is of it."""
+        table, scored = self.table, np.count_nonzero(self.truth >= 0)
+        items, workers = np.count_nonzero(table.answers_per_item), np.unique(table.worker).size
+        return (
+            f"{self.name}: {scored:,} items scored of {items:,}, {np.unique(table.label).size} labels, "
+            f"{table.n_answers / items:.1f} answers an item and {table.n_answers / workers:.0f} a worker"
+        )
 
 
 def read(folder: Path) -> Recorded:
@@ -70,7 +82,7 @@ def read(folder: Path) -> Recorded:
     item, worker, label = (np.array(array) for array in arrays)
     n_labels = max(int(label.max()), *known.values()) + 1
     truth = np.array([known.get(task, -1) for task in tasks])
-    return Recorded(LabelTable.from_arrays(item, worker, label, n_labels=n_labels), truth)
+    return Recorded(LabelTable.from_arrays(item, worker, label, n_labels=n_labels), truth, folder.name)
 
 
 def read_all(sets: str | Path | None, only: Sequence[str] | None = None) -> dict[str, Recorded]:
@@ -87,13 +99,18 @@ def read_all(sets: str | Path | None, only: Sequence[str] | None = None) -> dict
 def thin(sets: Iterable[Recorded], kind: str, count: int) -> Iterator[Recorded]:
     """Yield smaller versions of all sets, but for those that are left with hardly any truth."""
     for recorded, seed in itertools.product(sets, range(count)):
-        fewer = Recorded(*thinned.thinned(recorded.table, recorded.truth, kind, seed))
+        fewer = Recorded(
+            *thinned.thinned(recorded.table, recorded.truth, kind, seed), f"{recorded.name}, {kind}, {seed}"
+        )
         if (fewer.truth >= 0).sum() >= FEWEST:
             yield fewer
 
 
 def measure(recorded: Recorded, method: str, n_gold: int, draws: int) -> dict[str, float]:
-    """Score a method on one set: accuracy and calibration error in percent and share, log loss, Brier, seconds."""
+    """Score a method on one set: accuracy and calibration error in percent and share, log loss, Brier, seconds.
+
+    ``above`` is by how many points it is more accurate than majority vote, and ``error`` the standard error of that.
+    """
     table, truth = recorded.table, recorded.truth
     known = np.flatnonzero(truth >= 0)
     figures = []
@@ -106,9 +123,12 @@ def measure(recorded: Recorded, method: str, n_gold: int, draws: int) -> dict[st
         seconds = time.perf_counter() - started
         scored = np.setdiff1d(known, chosen)
         right = metrics.hits(result.posterior[scored], truth[scored])
+        above = right - metrics.hits(aggregate(table, "majority").posterior[scored], truth[scored])
         figures.append(
             {
                 "accuracy": 100 * float(right.mean()),
+                "above": 100 * float(above.mean()),
+                "error": 100 * float(above.std() / np.sqrt(above.size)),
                 "ece": metrics.expected_calibration_error(result.confidence[scored], right),
                 "raw_ece": metrics.expected_calibration_error(result.posterior[scored].max(axis=1), right),
                 "nll": metrics.log_loss(result.calibrated[scored], truth[scored]),
@@ -134,32 +154,39 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
     if options.made_up:
-        groups = {kind: [Recorded(*crowd(kind, seed)) for seed in range(options.made_up)] for kind in KINDS}
+        groups = {
+            kind: [Recorded(*crowd(kind, seed), f"{kind}, {seed}") for seed in range(options.made_up)] for kind in KINDS
+        }
     else:
         sets = read_all(options.sets, options.only)
         groups = {name: [answers] for name, answers in sets.items()}
         if options.thinned:
             groups = {kind: [*thin(sets.values(), kind, options.thinned)] for kind in thinned.KINDS}
     warnings.simplefilter("ignore")
-    floor = [
-        measure(answers, "majority", options.gold, options.draws)["accuracy"]
-        for answers in itertools.chain(*groups.values())
-    ]
     report: dict[str, dict[str, dict[str, float]]] = {}
+    below: dict[str, list[str]] = {}
     for model in options.models:
-        report[model], above, done = {}, [], iter(floor)
+        report[model], above, below[model] = {}, [], []
         for name, group in groups.items():
             print(f"{model} {name}   ", end="\r", file=sys.stderr)
             figures = [measure(answers, model, options.gold, options.draws) for answers in group]
-            above += [figure["accuracy"] - next(done) for figure in figures]
+            above += [figure["above"] for figure in figures]
+            below[model] += [
+                f"{figure['above']:+.1f} ({figure['error']:.1f}) {answers.describe()}"
+                for answers, figure in zip(group, figures, strict=True)
+                if figure["above"] < -MUCH
+            ]
             report[model][name] = mean(figures)
         report[model]["mean"] = mean(list(report[model].values())) | {"against_majority": min(above)}
     if options.json:
-        print(
-            json.dumps({"gold": options.gold, "made_up": options.made_up, "thinned": options.thinned, "models": report})
-        )
+        asked = {"gold": options.gold, "made_up": options.made_up, "thinned": options.thinned}
+        print(json.dumps({**asked, "models": report, "below": below}))
         return
     show(report, list(groups), markdown=options.markdown)
+    for model, lines in below.items():
+        n_sets = sum(len(group) for group in groups.values())
+        print(f"\n{model} is more than a point below majority vote on {len(lines)} of {n_sets} (standard error)")
+        print("\n".join(lines))
 
 
 def mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:
