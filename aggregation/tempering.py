@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from aggregation import tempering_steps
 from aggregation.majority import shares
 from aggregation.wawa import agreement, weighted_shares
 
@@ -161,18 +162,13 @@ def _correlation(table: LabelTable, clamp: Clamp, belief: _Belief, log_prevalenc
     """Give the mean of the correlations, each as likely as it foresees answers to items that are not gold."""
     every = 1 + table.n_answers * table.n_labels // PART
     sample = table.keep((table.item % every == 0) & ~clamp.known[table.item])
-    scores = np.zeros(len(CORRELATIONS))
+    correlations = np.array(CORRELATIONS)
+    scores = np.zeros(correlations.size)
     for part in _parts(sample):
-        logs = belief.logs(part)
-        others = np.repeat(part.sums(logs), part.per_item, axis=0) - logs
-        n_others = np.repeat(part.per_item, part.per_item) - 1
-        chances = np.exp(logs)
-        for at, correlation in enumerate(CORRELATIONS):
-            divisor = 1 + correlation * np.maximum(n_others - 1, 0)
-            foreseen = (_normal(log_prevalence + others / divisor[:, None]) * chances).sum(axis=1)
-            scores[at] += np.log(foreseen).sum()
+        offsets = np.append(0, np.cumsum(part.per_item))
+        scores += tempering_steps.scores(offsets, belief.logs(part), log_prevalence, correlations)
     likely = np.exp(scores - scores.max())
-    return float(likely @ np.array(CORRELATIONS) / likely.sum())
+    return float(likely @ correlations / likely.sum())
 
 
 def _expected(prior: Prior | None, n_workers: int) -> tuple[Floats, Floats]:

@@ -36,6 +36,7 @@ import numpy as np
 PER_ITEM = 5
 PART = 1 << 16
 LEAST = 1e-10
+LEAST_ANSWERS = 50
 COLUMNS = ("item", "worker", "label")
 
 
@@ -226,8 +227,10 @@ def arguments() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = arguments().parse_args()
-    if options.answers < 50 or options.answers % PER_ITEM:
-        raise SystemExit(f"--answers must be a multiple of {PER_ITEM}, and at least 50, not {options.answers}")
+    if options.answers < LEAST_ANSWERS or options.answers % PER_ITEM:
+        raise SystemExit(
+            f"--answers must be a multiple of {PER_ITEM}, and at least {LEAST_ANSWERS}, not {options.answers}"
+        )
     warnings.simplefilter("ignore")
     if options.child == "crowdkit":
         report = run_crowdkit(options.folder, options.labels, options.tolerance)
