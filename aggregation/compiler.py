@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from aggregation import code_cache
+from aggregation.interrupts import held_back
 from aggregation.machine_code import MachineCode, runs_here
 from aggregation.watching import tell_compiling
 
@@ -110,7 +111,7 @@ class Kernel:
         expected = self._function.__code__.co_argcount
         if len(arguments) != expected:
             raise TypeError(f"{self.__qualname__} takes {expected} arguments, not {len(arguments)}")
-        with _one_at_a_time:
+        with _one_at_a_time, held_back():  # LLVM calls back, and what is raised there is lost
             if kinds not in self._loaded:
                 self._loaded[kinds] = self._load(kinds, arguments) if _passable(arguments) else None
             return self._loaded[kinds]

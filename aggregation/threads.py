@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_here = threading.local()  # over: set where the work that this thread has a part in is given up
+_here = threading.local()  # failed: errors in the work that this thread has a part in, by which it is given up
 
 
 class GivenUp(Exception):
@@ -53,8 +53,7 @@ class Threads:
 
     def map(self, function: Callable[..., T], *columns: Iterable[Any]) -> list[T]:
         """Call ``function`` with each row of the columns; results keep the rows' order, and an error ends the work."""
-        outer: threading.Event | None = getattr(_here, "over", None)
-        if outer is not None and outer.is_set():
+        if getattr(_here, "failed", None):
             raise GivenUp
         if self._pool is None:
             return list(map(function, *columns))
@@ -78,11 +77,11 @@ class _Work(Generic[T]):
     def __init__(self, function: Callable[..., T], rows: list[tuple[Any, ...]]) -> None:
         self.function, self.waiting = function, deque(enumerate(rows))
         self.found: dict[int, T] = {}
-        self.over, self.failed = threading.Event(), list[BaseException]()
+        self.failed: list[BaseException] = []
 
     def share(self) -> None:
         """Take rows until there are no more, or one fails."""
-        before, _here.over = getattr(_here, "over", None), self.over
+        before, _here.failed = getattr(_here, "failed", None), self.failed
         try:
             while self.waiting:
                 try:
@@ -93,17 +92,16 @@ class _Work(Generic[T]):
         except BaseException as error:
             self.failed.append(error)
             self.waiting.clear()
-            self.over.set()
             raise
         finally:
-            _here.over = before
+            _here.failed = before
 
     def await_others(self, others: list[Future[None]]) -> None:
         """Wait for those who have begun; interrupted, wait for them to end with their next step."""
         begun = [other for other in others if not other.cancel()]
         try:
             wait(begun)
-        except BaseException:
-            self.over.set()
+        except BaseException as error:
+            self.failed.append(error)
             wait(begun)
             raise

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 
 import pytest
 
+from aggregation.interrupts import held_back
 from aggregation.threads import Threads
 
 
@@ -74,3 +77,30 @@ def test_work_of_many_steps_ends_in_every_thread_where_one_fails(failing):
             threads.map(climb, range(2))
         assert len(steps) < 1_000_000
         assert threads.map(abs, [-1, 2]) == [1, 2]
+
+
+def test_an_interrupt_waits_until_what_must_not_be_interrupted_is_done():
+    handler, done = signal.getsignal(signal.SIGINT), []
+
+    @held_back()
+    def interrupted():
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append(sum(range(100_000)) > 0)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert done == [True]
+    assert signal.getsignal(signal.SIGINT) is handler
+    with held_back():
+        pass
+    with held_back(), pytest.raises(LookupError):
+        raise LookupError
+
+    def elsewhere():
+        with held_back():
+            done.append(signal.getsignal(signal.SIGINT) is handler)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert done == [True, True]
