@@ -139,7 +139,7 @@ def _infer(answers: Answers, method: str, mask: npt.NDArray[Any] | None, line: L
         warnings.simplefilter("always", ConvergenceWarning)
         try:
             result = infer(answers.table, method, gold=mask)
-        except ValueError as error:
+        except (ValueError, ImportError) as error:
             raise PlainError(str(error)) from None
         except MemoryError:
             needs = f"{answers.table.n_workers:,} workers over {len(answers.labels):,} label values"

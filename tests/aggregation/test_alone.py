@@ -7,8 +7,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from aggregation import LabelTable, aggregate, crowdkit_adapter
+from foundation.errors import PlainError
+from service.cli.aggregate import aggregate as command
 
 ROOT = Path(__file__).parents[2]
 OURS = {"foundation", "gold", "marketplace", "service", "simulation"}
@@ -33,7 +36,7 @@ def test_it_needs_the_versions_that_the_whole_does():
     assert alone["requires-python"] == whole["requires-python"]
 
 
-def test_without_crowd_kit_its_models_say_so(monkeypatch):
+def test_without_crowd_kit_its_models_say_so(monkeypatch, tmp_path):
     def missing(name):
         raise ModuleNotFoundError(name=name)
 
@@ -41,3 +44,6 @@ def test_without_crowd_kit_its_models_say_so(monkeypatch):
     table = LabelTable.from_arrays([0, 0], [0, 1], [0, 1], n_labels=2)
     with pytest.raises(ImportError, match="need crowd-kit, and pandas is missing: pip install crowd-kit"):
         aggregate(table, "crowdkit:Wawa")
+    (tmp_path / "labels.csv").write_text("task,worker,label\na,v,0\na,w,1\n")
+    with pytest.raises(PlainError, match="need crowd-kit, and pandas is missing"):
+        CliRunner().invoke(command, [str(tmp_path / "labels.csv"), "--method", "crowdkit:Wawa"], catch_exceptions=False)
