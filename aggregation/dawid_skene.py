@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from aggregation.result import Result
     from aggregation.table import LabelTable
 
-# Answers from which a fit is accelerated unless it is said otherwise.
-LARGE = 1_000_000
 # Answers of a block, at least, where a row of labels is in a register: an answer takes some nanoseconds.
 LEAST_IN_LANES = 100_000
 
@@ -282,7 +280,7 @@ def _fit(
     prior.check(table.n_workers, table.n_labels)
     check_limits(max_iter, tol)
     if accelerate is None:
-        accelerate = table.n_answers >= LARGE
+        accelerate = table.n_answers >= squarem.LARGE
     limits = {"max_iter": max_iter, "tol": tol, "accelerate": accelerate}
     params = {"prior": prior.describe(), **limits, "warm": start is not None, **again._asdict()}
     least = LEAST_IN_LANES if table.n_labels <= MOST_LANES else LEAST_ANSWERS

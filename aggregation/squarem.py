@@ -19,6 +19,8 @@ from aggregation.memory import empty
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
 
+# Answers from which climbs are accelerated unless it is said otherwise.
+LARGE = 1_000_000
 # The longest stride allowed grows by this factor where many took it and it paid off, and shrinks by it where none did.
 GROWTH = 4.0
 MANY = 0.02
