@@ -251,7 +251,7 @@ def bcc(
     restarts: int = 1,
     seed: int = 0,
     max_iter: int = 10_000,
-    tol: float = 1e-10,
+    tol: float = 1e-8,
     threads: int | None = None,
 ) -> Result:
     """

@@ -151,7 +151,7 @@ def one_coin(
     restarts: int = 1,
     seed: int = 0,
     max_iter: int = 10_000,
-    tol: float = 1e-10,
+    tol: float = 1e-8,
     threads: int | None = None,
 ) -> Result:
     """
@@ -172,7 +172,7 @@ def mace(
     restarts: int = 1,
     seed: int = 0,
     max_iter: int = 10_000,
-    tol: float = 1e-10,
+    tol: float = 1e-8,
     threads: int | None = None,
 ) -> Result:
     """

@@ -216,7 +216,7 @@ def dawid_skene(
     restarts: int = 1,
     seed: int = 0,
     max_iter: int = 10_000,
-    tol: float = 1e-10,
+    tol: float = 1e-8,
     accelerate: bool | None = None,
     threads: int | None = None,
 ) -> Result:
@@ -256,7 +256,7 @@ def maximum_likelihood(
     restarts: int = 1,
     seed: int = 0,
     max_iter: int = 10_000,
-    tol: float = 1e-10,
+    tol: float = 1e-8,
     accelerate: bool | None = None,
     threads: int | None = None,
 ) -> Result:
