@@ -15,6 +15,7 @@ from aggregation.fingerprint import fingerprints, told_apart
 from aggregation.gold import Clamp, HeldOut
 from aggregation.options import check
 from aggregation.result import ConvergenceWarning
+from aggregation.table import LabelTable
 from aggregation.tempering import tempered
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from aggregation.prior import Prior
     from aggregation.result import Result
-    from aggregation.table import LabelTable
 
     Learn = Callable[[LabelTable, Clamp, Result, list[HeldOut]], tuple[Result, list[HeldOut]]]
 
@@ -93,6 +93,8 @@ def aggregate(
         The climb was stopped at ``max_iter``.
 
     """
+    if not isinstance(table, LabelTable):
+        raise TypeError(f"table must be a LabelTable, as LabelTable.from_arrays makes it, not {type(table).__name__}")
     model = _model(method)
     check(method, model, options)
     clamp = Clamp.from_gold(gold, table.n_items, table.n_labels)
@@ -110,6 +112,8 @@ def aggregate(
 
 
 def _model(method: str) -> Callable[..., Result]:
+    if not isinstance(method, str):
+        raise TypeError(f"method must be a name, not {type(method).__name__}")
     if method.startswith("crowdkit:"):
         crowdkit: Callable[..., Result] = import_module("aggregation.crowdkit_adapter").crowdkit
         return partial(crowdkit, name=method.removeprefix("crowdkit:"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import Parameter, signature
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from aggregation.prior import Prior
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 # The least that whole numbers may be. Seeds are hashed as words of the machine, and more than these would not fit.
 LEAST = {"seed": 0, "restarts": 1, "subtypes": 1, "max_iter": 1, "threads": 1}
 MOST = (1 << 63) - 1
-KINDS = {"prior": Prior, "start": Result}
+KINDS = {"prior": Prior, "start": Result, "accelerate": bool}
 
 
 def check(method: str, model: Callable[..., Any], options: Mapping[str, Any]) -> None:
@@ -45,6 +46,10 @@ def check(method: str, model: Callable[..., Any], options: Mapping[str, Any]) ->
             raise TypeError(f"{name} must be a {KINDS[name].__name__}, not {type(value).__name__}")
         if name in LEAST:
             _check_whole(name, value)
+        if name == "tol" and (not isinstance(value, Real) or isinstance(value, bool)):
+            raise TypeError(f"tol must be a number, not {value!r}")
+        if name == "pool" and not (isinstance(value, Sequence) and all(isinstance(one, Integral) for one in value)):
+            raise TypeError(f"pool must hold whole numbers of subtypes, such as [1, 3], not {value!r}")
 
 
 def _check_whole(name: str, value: object) -> None:

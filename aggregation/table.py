@@ -175,6 +175,8 @@ def _bound(array: npt.NDArray[Any], limit: int | None, name: str) -> int:
         raise ValueError(f"{name} numbers count from 0, but {low} occurs")
     if limit is None:
         return high + 1
+    if not isinstance(limit, Integral):
+        raise TypeError(f"the number of {name}s must be whole, not {limit!r}")
     if limit < 0:
         raise ValueError(f"the number of {name}s cannot be {limit}")
     if high >= limit:

@@ -289,6 +289,29 @@ def test_an_option_of_another_kind_or_out_of_range_is_refused(options, error, me
         aggregate(table, "ebcc", **options)
 
 
+@pytest.mark.parametrize(
+    ("method", "options", "message"),
+    [
+        (3, {}, "method must be a name, not int"),
+        ("bcc", {"tol": "small"}, "tol must be a number, not 'small'"),
+        ("auto", {"pool": "a"}, "pool must hold whole numbers of subtypes"),
+        ("auto", {"pool": 2}, "pool must hold whole numbers of subtypes"),
+        ("dawid_skene", {"accelerate": "no"}, "accelerate must be a bool, not str"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_by_every_method(method, options, message):
+    table, _ = simulate(n_items=5)
+    with pytest.raises(TypeError, match=message):
+        aggregate(table, method, **options)
+
+
+def test_answers_that_are_no_table_are_refused_with_what_makes_one():
+    with pytest.raises(TypeError, match=r"as LabelTable.from_arrays makes it, not list"):
+        aggregate([[0, 0, 1]])
+    with pytest.raises(TypeError, match=r"the number of items must be whole, not 2.5"):
+        LabelTable.from_arrays([0], [0], [0], n_labels=2, n_items=2.5)
+
+
 def missed_by_most(seed, n_items=400, n_workers=30, n_labels=4, per_item=7):
     """Return a crowd in which about six in ten take the first label for the second, and the truth."""
     rng = np.random.default_rng(seed)
