@@ -24,7 +24,7 @@ import numpy as np
 
 from aggregation.cavity import stack
 from aggregation.climbing import warn_unless_converged
-from aggregation.ebcc import Climbed, average, averaged, climb_from_splits, evidence_weights
+from aggregation.ebcc import MOST_CELLS, Climbed, average, averaged, climb_from_splits, evidence_weights
 from aggregation.majority import majority
 from aggregation.majority_odds import hear_majority, odds_of_majority
 from aggregation.prior import Prior
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 POOL = (1, 3)
 # A model of less weight has no say in whether the average lost a label.
 HEAVY = 0.1
-# Confusion cells above which a model is left out of the pool: larger, it is slow and has more cells than evidence.
-MOST_CELLS = 20_000_000
 
 
 @dataclass(frozen=True)

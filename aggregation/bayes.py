@@ -136,8 +136,8 @@ class Bcc(Latent):
 
     def _totals(self) -> Floats:
         """Sum counts and prior of each worker by state, (n_workers, n_states)."""
-        totals = np.zeros((self.table.n_workers, self.log_prevalence.size))
-        totals += np.repeat(self.columns, self.subtypes, axis=1)
+        totals = np.empty((self.table.n_workers, self.log_prevalence.size))
+        totals[:] = np.repeat(self.columns, self.subtypes, axis=1)
         counts, begins = self.merged(), self.rows.first
         self.blocks.share(self.table.n_workers, lambda first, last: column_sums(first, last, begins, counts, totals))
         return totals
@@ -237,7 +237,9 @@ class Pooled(Bcc):
     def _set_prior(self) -> None:
         n_labels, rows = self.table.n_labels, self.rows
         wrong, right = self._prior_pair()
-        self.prior_rows = np.repeat(wrong[rows.worker], n_labels).reshape(-1, n_labels)
+        if not hasattr(self, "prior_rows"):
+            self.prior_rows = empty(len(rows), n_labels)
+        self.prior_rows[:] = wrong[rows.worker][:, None]
         self.prior_rows[np.arange(len(rows)), rows.label] = right[rows.worker]
         self.columns = np.repeat(right + (n_labels - 1) * wrong, n_labels).reshape(-1, n_labels)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from aggregation.ascent import Ascent
+from aggregation.memory import empty
 from aggregation.squarem import GROWTH, LEVEL
 
 if TYPE_CHECKING:
@@ -47,40 +48,53 @@ def climb(fit: Counting, max_iter: int, tol: float) -> Ascent:
     ascent = Ascent(max_iter, tol, many_cells=fit.many_cells)
     longest = GROWTH
     fit.expect()
+    size = fit.counts.size + fit.class_counts.size + fit.beside().size
+    start, middle, end, to = (empty(size) for _ in range(4))
     while True:
-        start = _state(fit)
-        steps = [start]
-        for _ in range(2):
+        _read(fit, start)
+        for reached in (middle, end):
             fit.maximise()
             bound, change = fit.expect()
             if ascent.arrive(bound, change):
                 return ascent
-            steps.append(_state(fit))
-        step, last = steps[1] - start, steps[2]
-        bend = last - steps[1] - step
-        stride = min(math.sqrt(_square(step) / max(_square(bend), 1e-300)), longest)
+            _read(fit, reached)
+        stride = _extrapolate(start, middle, end, longest, to)
         if stride <= 1.0:
             continue
-        _set_state(fit, np.maximum(start + 2 * stride * step + stride**2 * bend, 0.0))
+        _set_state(fit, to)
         fit.maximise()
-        reached, change = fit.expect()
-        if reached >= bound - LEVEL * (1 + abs(bound)):
-            if ascent.arrive(max(reached, bound), change):
+        higher, change = fit.expect()
+        if higher >= bound - LEVEL * (1 + abs(bound)):
+            if ascent.arrive(max(higher, bound), change):
                 return ascent
             longest = min(longest * GROWTH, LONGEST) if stride >= longest else longest
         else:
             longest = max(longest / GROWTH, 1.0 + 1e-9)
-            _set_state(fit, last)
+            _set_state(fit, end)
+
+
+def _extrapolate(start: Floats, middle: Floats, end: Floats, longest: float, to: Floats) -> float:
+    """Go on along two steps, to ``to``, and give the stride; where it is 1 or less, nowhere. Works in ``middle``."""
+    step, bend = np.subtract(middle, start, out=middle), np.subtract(end, start, out=to)
+    for _ in range(2):
+        bend -= step
+    stride = min(math.sqrt(_square(step) / max(_square(bend), 1e-300)), longest)
+    if stride > 1.0:
+        bend *= stride**2
+        step *= 2 * stride
+        to += step
+        to += start
+        np.maximum(to, 0.0, out=to)
+    return stride
 
 
 def _square(vector: Floats) -> float:
     """Sum the squares; `@` would wake the threads of BLAS for it, and wait for them longer than it takes."""
-    return float(np.square(vector).sum())
+    return float(np.einsum("i,i->", vector, vector))
 
 
-def _state(fit: Counting) -> Floats:
-    state: Floats = np.concatenate([fit.counts.ravel(), fit.class_counts.ravel(), fit.beside()])
-    return state
+def _read(fit: Counting, state: Floats) -> None:
+    np.concatenate([fit.counts.ravel(), fit.class_counts.ravel(), fit.beside()], out=state)
 
 
 def _set_state(fit: Counting, state: Floats) -> None:

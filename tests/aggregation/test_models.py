@@ -424,3 +424,12 @@ def test_auto_keeps_its_floor_on_crowds_made_up():
                 gaps.append(metrics.accuracy(aggregate(table, method).posterior, truth) - floor)
     assert min(below["auto"]) >= -0.01
     assert min(below["maximum_likelihood"]) < -0.02
+
+
+def test_labels_are_not_split_where_answers_cannot_tell_subtypes_apart_unless_it_is_asked_for():
+    table, truth = simulate(n_items=40, n_workers=10, n_labels=40, per_item=5, accuracy=(0.8, 0.95))
+    few = aggregate(table, "ebcc")
+    assert (few.params["subtypes"], (few.labels == truth).all()) == (1, True)
+    assert aggregate(table, "ebcc", subtypes=2, restarts=1, max_iter=2).params["subtypes"] == 2
+    more = simulate(n_items=400, n_workers=10, n_labels=10, per_item=5)[0]
+    assert aggregate(more, "ebcc", restarts=1, max_iter=2).params["subtypes"] == 2
