@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aggregation import cavity, dirichlet, squarem, strides
+from aggregation import cavity, dirichlet, strides
 from aggregation.blocks import Blocks
 from aggregation.climbing import check_limits, fit_from_votes, warn_unless_converged
 from aggregation.latent import Latent
@@ -72,19 +72,6 @@ class Bcc(Latent):
         split, split_apart = dirichlet.dirichlet_logs(counts, self._split)
         self.log_prevalence[:] = (labels[:, None] + split).ravel()
         self.penalty = -(divergence + labels_apart + split_apart)
-
-    def climb(self, max_iter: int, tol: float) -> Result:
-        """Climb, where there are very many answers by extrapolation; see `strides`."""
-        if self.table.n_answers < squarem.LARGE:
-            return super().climb(max_iter, tol)
-        return self.result(strides.climb(self, max_iter, tol))
-
-    def beside(self) -> Floats:
-        """Read the parameters that stand beside the counts: none."""
-        return np.empty(0)
-
-    def set_beside(self, beside: Floats) -> None:
-        """Set the parameters beside the counts."""
 
     def foreseen(self) -> Floats:
         """Give each answer's probability by all the others, (n_answers,); see `cavity`."""

@@ -20,13 +20,16 @@ from aggregation.latent import Latent
 from aggregation.memory import empty
 from aggregation.prior import Prior
 from aggregation.restarts import Restarts
-from aggregation.rows import most_cells
+from aggregation.rows import count_right, most_cells, set_rows
 
 if TYPE_CHECKING:
     from aggregation.arrays import Floats
     from aggregation.gold import Clamp
     from aggregation.result import Result
     from aggregation.table import LabelTable
+
+# What was extrapolated is kept this far from 0 and 1.
+EDGE = 1e-6
 
 
 class OneCoin(Latent):
@@ -78,16 +81,20 @@ class OneCoin(Latent):
 
     def _counted(self) -> tuple[Floats, Floats]:
         """Count by worker and answered label, (n_workers, n_labels): answers that are right, and all."""
-        counts, rows = self.merged(), self.rows
+        rows = self.rows
         agreed, given = np.zeros((2, self.table.n_workers, self.table.n_labels))
-        agreed[rows.worker, rows.label] = counts[np.arange(len(rows)), rows.label]
-        given[rows.worker, rows.label] = counts.sum(axis=1)
+        self.blocks.share(
+            len(rows),
+            lambda first, last: count_right(first, last, rows.worker, rows.label, self.counts, agreed, given),
+        )
         return agreed, given
 
     def _set_rows(self, log_wrong: Floats, log_right: Floats) -> None:
         """Set the weights of rows, (n_rows,) each: what is answered where it is wrong, and where it is right."""
-        self.log_confusion[:] = log_wrong[:, None]
-        self.log_confusion[np.arange(len(self.rows)), self.rows.label] = log_right
+        self.blocks.share(
+            len(self.rows),
+            lambda first, last: set_rows(first, last, self.rows.label, log_wrong, log_right, self.log_confusion),
+        )
 
     def _set_prevalence(self) -> float:
         weight = np.maximum(self.class_counts.sum(axis=0) + self.prior.prevalence, FLOOR)
@@ -126,6 +133,16 @@ class Mace(OneCoin):
         self.penalty = self._set_prevalence() + float(
             self._right @ np.log(self.knows) + self._wrong @ np.log1p(-self.knows) + each * np.log(self.habit).sum()
         )
+
+    def beside(self) -> Floats:
+        """Read who knows, then habits."""
+        return np.concatenate([self.knows, self.habit.ravel()])
+
+    def set_beside(self, beside: Floats) -> None:
+        """Set who knows, and habits, brought back to where they may be."""
+        self.knows = np.clip(beside[: self.knows.size], EDGE, 1 - EDGE)
+        habit = np.maximum(beside[self.knows.size :].reshape(self.habit.shape), EDGE / self.table.n_labels)
+        self.habit = habit / habit.sum(axis=1, keepdims=True)
 
     def weigh(self) -> None:
         """Set the weights that both parameters imply."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aggregation import log_rows
+from aggregation import log_rows, squarem, strides
 from aggregation.fit import Fit
 from aggregation.rows import Rows
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aggregation.arrays import Floats
     from aggregation.blocks import Blocks
     from aggregation.gold import Clamp
+    from aggregation.result import Result
     from aggregation.table import LabelTable
 
 
@@ -43,6 +44,19 @@ class Latent(Fit):
         self.log_confusion: Floats = np.zeros(self.counts.shape[1:])
         self.log_prevalence = np.zeros(self.class_counts.shape[1])
         self._kernel = log_rows.expect_for(self.log_prevalence.size)
+
+    def climb(self, max_iter: int, tol: float) -> Result:
+        """Climb, where there are very many answers by extrapolation; see `strides`."""
+        if self.table.n_answers < squarem.LARGE:
+            return super().climb(max_iter, tol)
+        return self.result(strides.climb(self, max_iter, tol))
+
+    def beside(self) -> Floats:
+        """Read the parameters that stand beside the counts: none."""
+        return np.empty(0)
+
+    def set_beside(self, beside: Floats) -> None:
+        """Set the parameters beside the counts."""
 
     def prevalence(self) -> Floats:
         """Give the share of each label, (n_labels,)."""

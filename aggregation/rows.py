@@ -108,6 +108,28 @@ def put_rows(begins: Ints, label: Ints, answered: Floats, confusion: Floats) -> 
 
 
 @compiled
+def count_right(
+    first: int, last: int, worker: Ints, label: Ints, counts: Floats, agreed: Floats, given: Floats
+) -> None:
+    """Count what is right of some rows, and all, by worker and answered label, over blocks, (n_blocks, n_rows, n)."""
+    for r in range(first, last):
+        w, a = worker[r], label[r]
+        for b in range(counts.shape[0]):
+            agreed[w, a] += counts[b, r, a]
+            for k in range(counts.shape[2]):
+                given[w, a] += counts[b, r, k]
+
+
+@compiled
+def set_rows(first: int, last: int, label: Ints, wrong: Floats, right: Floats, rows: Floats) -> None:
+    """Set some rows to one value, (n_rows,), but where the true label is the one that was answered."""
+    for r in range(first, last):
+        for k in range(rows.shape[1]):
+            rows[r, k] = wrong[r]
+        rows[r, label[r]] = right[r]
+
+
+@compiled
 def column_sums(first: int, last: int, begins: Ints, counts: Floats, sums: Floats) -> None:
     """Add up the rows of some workers, (n_rows, room), to what each worker's columns sum to, (n_workers, n)."""
     for w in range(first, last):

@@ -401,7 +401,7 @@ def test_stacking_finds_the_mixture():
     )
 
 
-@pytest.mark.parametrize("method", ["bcc", "hierarchical"])
+@pytest.mark.parametrize("method", ["bcc", "hierarchical", "one_coin", "mace"])
 def test_strides_end_where_steps_do_and_sooner(method, monkeypatch):
     table, _ = simulate(n_items=300, n_workers=20, n_labels=2, accuracy=(0.5, 0.75))
     plain = aggregate(table, method, tol=1e-8)
