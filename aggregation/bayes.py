@@ -224,8 +224,7 @@ class Pooled(Bcc):
     def _set_prior(self) -> None:
         n_labels, rows = self.table.n_labels, self.rows
         wrong, right = self._prior_pair()
-        if not hasattr(self, "prior_rows"):
-            self.prior_rows = empty(len(rows), n_labels)
+        self.prior_rows = empty(len(rows), n_labels)
         self.prior_rows[:] = wrong[rows.worker][:, None]
         self.prior_rows[np.arange(len(rows)), rows.label] = right[rows.worker]
         self.columns = np.repeat(right + (n_labels - 1) * wrong, n_labels).reshape(-1, n_labels)

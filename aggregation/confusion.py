@@ -184,7 +184,7 @@ def vote_for(n_labels: int) -> Callable[..., None]:
                 row = lanes.multiply(row, lanes.widen(size, lanes.load(n_labels, accepted, np.uintp(clamp[i]))))
                 if lanes.total(row) == 0.0:
                     row = lanes.widen(size, lanes.load(n_labels, shares, np.uintp(clamp[i])))
-            row = lanes.divide(row, lanes.fill(size, lanes.total(row)))
+            row = lanes.multiply(row, lanes.fill(size, 1.0 / lanes.total(row)))
             if clamp[i] < 0 and begin < end:
                 sums = lanes.add(sums, row)
             for a in range(begin, end):

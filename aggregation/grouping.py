@@ -97,10 +97,11 @@ def _find_changes(first: int, last: int, item: Array, offsets: Ints) -> bool:
     for a in range(first, last):
         here = item[a]
         before = item[a - 1] if a > 0 else -1
-        if here < before:
-            return False
-        for i in range(before + 1, here + 1):
-            offsets[i] = a
+        if here != before:
+            if here < before:
+                return False
+            for i in range(before + 1, here + 1):
+                offsets[i] = a
     if last == item.size:
         for i in range(item[last - 1] + 1 if last > 0 else 0, offsets.size):
             offsets[i] = last

@@ -48,11 +48,12 @@ def normalise_for(n_labels: int) -> Callable[..., float]:
                 total[k] = 0.0
             for a in range(n_labels):
                 for k in range(n_labels):
-                    n = own[a, k] + FLOOR if n_blocks > 0 else max(out[a, k], FLOOR)
-                    for b in range(n_blocks):
-                        n += counts[b, w, a, k]
-                    out[a, k] = n
-                    total[k] += n
+                    out[a, k] = own[a, k] + FLOOR if n_blocks > 0 else max(out[a, k], FLOOR)
+                for b in range(n_blocks):
+                    for k in range(n_labels):
+                        out[a, k] += counts[b, w, a, k]
+                for k in range(n_labels):
+                    total[k] += out[a, k]
             for k in range(n_labels):
                 total[k] = 1.0 / total[k]
             for a in range(n_labels):
