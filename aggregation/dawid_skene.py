@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,18 +92,19 @@ class DawidSkene(Fit):
         n_labels, cells = self.table.n_labels, self.weights.size
         begin, first_to, second_to = (all_[:cells].reshape(self.weights.shape) for all_ in (start, middle, end))
 
-        def go_on(first: int, last: int) -> int:
+        def go_on(first: int, last: int) -> tuple[int, float]:
             work = np.empty((2, n_labels, n_labels))
             given = begin, first_to, second_to, longest, self.weights
-            return maximisation.extrapolate(first, last, *given, work[0], work[1])
+            far = maximisation.extrapolate(first, last, *given, work[0], work[1])
+            return far, self._normalise_some(self.counts[:0], first, last)
 
-        far = self.blocks.share(self.table.n_workers, go_on)
+        gone = self.blocks.share(self.table.n_workers, go_on)
         from_, root, to = (np.sqrt(all_[cells:]) for all_ in (start, middle, end))
         step, bend = root - from_, to - 2 * root + from_
         stride = min(max(np.sqrt((step**2).sum() / max((bend**2).sum(), 1e-300)), 1.0), longest)
         self.shares[:] = np.maximum(root + (2 * stride - 1) * step + stride**2 * bend, 0.0) ** 2
-        self._normalise()
-        return sum(far) / max(self.table.n_workers * n_labels, 1)
+        self._set_shares(np.maximum(self.shares, kernels.FLOOR), sum(density for _, density in gone))
+        return sum(far for far, _ in gone) / max(self.table.n_workers * n_labels, 1)
 
     def _normalise(self) -> None:
         """Bring parameters that were set from outside back to where each row is a distribution."""
@@ -110,21 +112,14 @@ class DawidSkene(Fit):
 
     def _set_weights(self, counts: Floats) -> float:
         """Set the weights by blocks' counts, or where there are none make them distributions; give the log density."""
+        return sum(self.blocks.share(self.table.n_workers, partial(self._normalise_some, counts)))
+
+    def _normalise_some(self, counts: Floats, first: int, last: int) -> float:
         n_labels = self.table.n_labels
+        work = np.empty(n_labels), np.empty((n_labels, n_labels))
         normalise = maximisation.normalise_for(n_labels)
-        densities = self.blocks.share(
-            self.table.n_workers,
-            lambda first, last: normalise(
-                first,
-                last,
-                counts,
-                self._prior_counts,
-                self.weights,
-                np.empty(n_labels),
-                np.empty((n_labels, n_labels)),
-            ),
-        )
-        return sum(densities)
+        density: float = normalise(first, last, counts, self._prior_counts, self.weights, *work)
+        return density
 
     def _set_shares(self, weight: Floats, log_density: float) -> None:
         self.shares[:] = weight / weight.sum()
