@@ -151,10 +151,7 @@ class DawidSkene(Fit):
         if earlier.confusion is None or earlier.prevalence.size != self.table.n_labels:
             self.begin(posterior_from(earlier, self.table, self.clamp))
             return
-        self.counts[:] = 0.0
-        self.class_counts[:] = 0.0
-        self.posterior[:] = 0.0
-        self.maximise()
+        self.begin_with_nothing()
         known = min(earlier.confusion.shape[0], self.table.n_workers)
         self.weights[:known, :, : self.table.n_labels] = earlier.confusion[:known].transpose(0, 2, 1)
         self.shares[:] = earlier.prevalence

@@ -150,6 +150,13 @@ class Fit:
         """Begin with what majority vote says."""
         self.begin(self.votes(), gold_only=gold_only)
 
+    def begin_with_nothing(self) -> None:
+        """Set the weights that no answers imply: those of the prior."""
+        self.counts[:] = 0.0
+        self.class_counts[:] = 0.0
+        self.posterior[:] = 0.0
+        self.maximise()
+
     def expect(self) -> tuple[float, float]:
         """Infer the posterior and count with it; give the bound at these weights, and the largest change."""
         pairs = self.blocks.map(self._expect)

@@ -90,29 +90,18 @@ def _loading(find_first: Callable[[Any, Any, Lanes], Any]) -> Callable[..., Any]
     return operation
 
 
-def _storing(find_first: Callable[[Any, Any, Lanes], Any]) -> Callable[..., Any]:
+def _writing(find_first: Callable[[Any, Any, Lanes], Any], *, added: bool) -> Callable[..., Any]:
     @_operation
     def operation(_: Any, array: Any, index: Any, row: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             first = find_first(builder, given[1], signature.args[2])
             place = _place(context, builder, signature.args[0], given[0], first, signature.args[2])
-            builder.store(given[2], place).align = BYTES
-            return context.get_dummy_value()
-
-        return types.void(array, types.uintp, row), build
-
-    return operation
-
-
-def _accumulating(find_first: Callable[[Any, Any, Lanes], Any]) -> Callable[..., Any]:
-    @_operation
-    def operation(_: Any, array: Any, index: Any, row: Any) -> Any:
-        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            first = find_first(builder, given[1], signature.args[2])
-            place = _place(context, builder, signature.args[0], given[0], first, signature.args[2])
-            before = builder.load(place)
-            before.align = BYTES
-            builder.store(builder.fadd(before, given[2]), place).align = BYTES
+            written = given[2]
+            if added:
+                before = builder.load(place)
+                before.align = BYTES
+                written = builder.fadd(before, written)
+            builder.store(written, place).align = BYTES
             return context.get_dummy_value()
 
         return types.void(array, types.uintp, row), build
@@ -127,8 +116,8 @@ def _as_given(_builder: Any, number: Any, _lanes: Lanes) -> Any:
 # Read a row: ``load(size, array, index)``, where for ``size`` a row of that size can stand. Write one, and add one to
 # what stands there: ``store(array, index, row)``. ``index`` counts rows, and in those that end on ``_at`` numbers.
 load, load_at = _loading(_first), _loading(_as_given)
-store, store_at = _storing(_first), _storing(_as_given)
-accumulate, accumulate_at = _accumulating(_first), _accumulating(_as_given)
+store, store_at = (_writing(find, added=False) for find in (_first, _as_given))
+accumulate, accumulate_at = (_writing(find, added=True) for find in (_first, _as_given))
 
 
 @_operation

@@ -188,10 +188,7 @@ class SparseDawidSkene(Fit):
         if earlier.confusion is None or earlier.prevalence.size != self.table.n_labels:
             self.begin(posterior_from(earlier, self.table, self.clamp))
             return
-        self.counts[:] = 0.0
-        self.class_counts[:] = 0.0
-        self.posterior[:] = 0.0
-        self.maximise()
+        self.begin_with_nothing()
         rows = self.rows
         known = rows.worker < earlier.confusion.shape[0]
         was = earlier.confusion.transpose(0, 2, 1)[rows.worker[known], rows.label[known]]

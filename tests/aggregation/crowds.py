@@ -25,6 +25,18 @@ def simulate(n_items=200, n_workers=20, n_labels=3, per_item=5, accuracy=(0.5, 0
     return LabelTable.from_arrays(item, worker, label, n_labels=n_labels), truth
 
 
+def uneven(n_labels, n_items=40):
+    """Return a table whose item i has i answers, and accepted labels: one of some gold items, two of others."""
+    rng = np.random.default_rng(n_labels)
+    item = np.repeat(np.arange(n_items), np.arange(n_items))
+    worker = np.concatenate([rng.permutation(n_items + 5)[:n] for n in range(n_items)])
+    label = np.where(rng.random(item.size) < 0.6, item % n_labels, rng.integers(n_labels, size=item.size))
+    gold = np.zeros((n_items, n_labels), dtype=bool)
+    gold[3::7, 0] = True
+    gold[5::7, :2] = True
+    return LabelTable.from_arrays(item, worker, label, n_labels), gold
+
+
 @st.composite
 def answers(draw, max_items=8, max_workers=5, max_labels=4, min_answers=0):
     """Draw item, worker, label and the numbers of each; repeats and gaps occur."""

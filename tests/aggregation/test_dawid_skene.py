@@ -3,7 +3,7 @@ import json
 
 import numpy as np
 import pytest
-from crowds import answers, simulate, table_of
+from crowds import answers, simulate, table_of, uneven
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,14 +30,7 @@ def log_prior(result, prior):
 @pytest.mark.parametrize("n_labels", [2, 3, 5, 8, 9, 16, 21])
 def test_posterior_and_bound_are_those_of_the_parameters(n_labels):
     """Whatever the number of an item's answers, and where gold leaves it several labels."""
-    rng = np.random.default_rng(n_labels)
-    item = np.repeat(np.arange(40), np.arange(40))
-    worker = np.concatenate([rng.permutation(45)[:n] for n in range(40)])
-    label = np.where(rng.random(item.size) < 0.6, item % n_labels, rng.integers(n_labels, size=item.size))
-    table = LabelTable.from_arrays(item, worker, label, n_labels)
-    gold = np.zeros((40, n_labels), dtype=bool)
-    gold[3::7, 0] = True
-    gold[5::7, :2] = True
+    table, gold = uneven(n_labels)
     result = aggregate(table, method="dawid_skene", gold=gold, max_iter=7)
     known = gold.any(axis=1)
     joint = log_joint(table, result)

@@ -5,9 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from crowds import read_set, simulate
+from crowds import read_set, simulate, uneven
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aggregation import LabelTable, Prior, aggregate, auto, metrics, squarem, vanished
+from aggregation.cavity import stack
 from aggregation.gold import Clamp
 from benchmarks.crowds import crowd
 
@@ -39,14 +42,7 @@ def test_more_confusion_than_memory_is_refused_with_what_to_use(method):
 @pytest.mark.parametrize("method", ["one_coin", "mace"])
 def test_the_posterior_is_that_of_the_parameters_in_rows_of_any_length(method, n_labels):
     """Whatever the number of an item's answers, and where gold leaves it several labels."""
-    rng = np.random.default_rng(n_labels)
-    item = np.repeat(np.arange(40), np.arange(40))
-    worker = np.concatenate([rng.permutation(45)[:n] for n in range(40)])
-    label = np.where(rng.random(item.size) < 0.6, item % n_labels, rng.integers(n_labels, size=item.size))
-    table = LabelTable.from_arrays(item, worker, label, n_labels)
-    gold = np.zeros((40, n_labels), dtype=bool)
-    gold[3::7, 0] = True
-    gold[5::7, :2] = True
+    table, gold = uneven(n_labels)
     result = aggregate(table, method, gold=gold, max_iter=9)
     log = np.tile(np.log(result.prevalence), (table.n_items, 1))
     log[gold.any(axis=1)] = np.where(gold, 0.0, -np.inf)[gold.any(axis=1)]
@@ -390,9 +386,20 @@ def test_the_chance_of_an_answer_by_the_others_is_near_that_of_leaving_it_out():
         assert foreseen[n] == pytest.approx(chance, abs=0.08)
 
 
-def test_stacking_finds_the_mixture():
-    from aggregation.cavity import stack
+@settings(deadline=None)
+@given(st.integers(1, 5), st.integers(1, 200), st.floats(1e-6, 3.0), st.booleans(), st.integers(0, 2**32 - 1))
+def test_no_mixture_foresees_better_than_the_one_that_stacking_finds(n_models, n_answers, spread, alike, seed):
+    """By how much one could is at most what the best model gains where the mixture stands: the score is concave."""
+    rng = np.random.default_rng(seed)
+    foreseen = np.exp(-rng.exponential(spread, size=(n_models, n_answers)))
+    foreseen[1:2] = foreseen[:1] if alike else foreseen[1:2]
+    weights = stack(foreseen)
+    assert (weights >= 0).all()
+    assert weights.sum() == pytest.approx(1)
+    assert (foreseen / (weights @ foreseen)).mean(axis=1).max() <= 1 + 1e-8
 
+
+def test_stacking_finds_the_mixture():
     rng = np.random.default_rng(0)
     first, second = np.array([0.9, 0.1]), np.array([0.2, 0.8])
     answers = np.where(rng.random(20_000) < 0.7, rng.random(20_000) < first[1], rng.random(20_000) < second[1])
