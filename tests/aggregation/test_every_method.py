@@ -123,16 +123,17 @@ def renumbered(drawn, random):
 @given(drawn=answers(min_answers=1), random=st.randoms(use_true_random=False))
 @HASTE
 def test_neither_order_nor_names_change_a_result_and_of_repeats_the_last_counts(method, drawn, random):
-    """Of repeated answers only the last is in the other table. What is summed in another order is rounded otherwise,
-    and climbs that are stopped on a steep slope, and go by extrapolation, make more of that."""
+    """Of repeated answers only the last is in the other table."""
+    # Sums in another order are rounded otherwise, and a climb by extrapolation that is cut off makes more of that.
+    close = 1e-6 if method == "ebcc" else 1e-9
     other, items, workers = renumbered(drawn, random)
     plain, moved = (inferred(table, method) for table in (table_of(drawn), other))
-    np.testing.assert_allclose(moved.posterior[items], plain.posterior, atol=1e-6)
+    np.testing.assert_allclose(moved.posterior[items], plain.posterior, atol=close)
     second, first = np.sort(plain.posterior, axis=1)[:, -2:].T
-    sure = first - second > 1e-5  # which of two labels is taken that tie but for rounding, rounding decides
-    np.testing.assert_allclose(moved.confidence[items][sure], plain.confidence[sure], atol=1e-6)
+    sure = first - second > max(1e-6, 10 * close)  # which of two labels is taken that tie, rounding decides
+    np.testing.assert_allclose(moved.confidence[items][sure], plain.confidence[sure], atol=close)
     if plain.confusion is not None:
-        np.testing.assert_allclose(moved.confusion[workers], plain.confusion, atol=1e-6)
+        np.testing.assert_allclose(moved.confusion[workers], plain.confusion, atol=close)
 
 
 @pytest.mark.parametrize("method", THEIRS)
